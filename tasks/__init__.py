@@ -1,0 +1,1 @@
+"""What one stage does: pure functions, no Prefect, no MLflow."""

@@ -1,0 +1,1 @@
+"""Judges: mathematics, code, steps, format and language. No Prefect, MLflow or torch."""

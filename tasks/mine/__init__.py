@@ -1,0 +1,1 @@
+"""Mining mathematics out of Common Crawl, as DeepSeekMath did."""

@@ -1,0 +1,99 @@
+"""What a stage is. A stage knows nothing of Prefect or MLflow: `flows/runner.py` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from warehouse.tables import TableView
+
+
+class StageConfig(BaseModel):
+    """Base of every stage's config: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file from outside the warehouse. `digest` (sha256, or the store's ETag and size) is its identity."""
+
+    path: str
+    digest: str
+    size_bytes: int
+    partition: str = "all"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Why a row was not passed on. `reason` is short and the same for the same cause; `detail` is exact."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A quarantine entry: the row's id (or position), why, and where it came from."""
+
+    row: str
+    reject: Reject
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage call reads: table views, model folders and outside files, by name."""
+
+    tables: Mapping[str, TableView] = field(default_factory=dict)
+    models: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, tuple[SourceFile, ...]] = field(default_factory=dict)
+    partitions: tuple[str, ...] = ("all",)
+    scratch: Path = Path()
+    """An empty folder of this call's own, removed afterwards."""
+    workers: int = 1
+    """Processes to use; never part of a fingerprint."""
+
+
+class Report(Protocol):
+    """What a stage may say while it runs. The runner streams it to MLflow, Prefect and the quarantine."""
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None: ...  # noqa: D102
+    def progress(self, done: int, total: int, unit: str = "rows") -> None: ...  # noqa: D102
+    def figure(self, name: str, figure: Any) -> None:
+        """A matplotlib figure, kept as PNG."""
+
+    def table(self, name: str, frame: pl.DataFrame) -> None:
+        """A small table (at most a few hundred rows) to look at."""
+
+    def rows_in(self, count: int) -> None:
+        """Add to the rows read; at the end rows in = rows out + rows rejected, or the stage fails."""
+
+    def reject(self, rows: Iterable[RejectedRow]) -> None:
+        """Write rows to the quarantine."""
+
+
+C = TypeVar("C", bound=StageConfig)
+Rows = Iterable[pa.RecordBatch | pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Stage(Generic[C]):
+    """A named, versioned, pure function from table and model versions to one table or one model version."""
+
+    name: str
+    version: str
+    reads: tuple[str, ...]
+    writes: str
+    config: type[C]
+    run: Callable[[C, Inputs, Report], Rows | Path]
+    reconciles: bool = True
+    """False for stages that aggregate: their rows out are not a subset of their rows in."""
+    model: bool = False
+    """True when `run` returns the folder of a model instead of rows."""

@@ -1,0 +1,1 @@
+"""What is kept: Delta tables, fingerprints, digests and lineage."""

@@ -1,0 +1,327 @@
+"""Delta tables: rows are staged as Parquet in their order, then committed atomically, one partition set at a time.
+
+A commit replaces exactly the partitions it names. Readers keep the snapshot they opened. Files of a killed
+writer are never visible: they are in no commit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Field, Schema
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction, CommitProperties
+from pyarrow import fs
+
+from warehouse.digest import TableDigest
+from warehouse.schema import TableSchema
+
+ROW_GROUP_BYTES = 4 << 20
+ROW_GROUP_ROWS = 16_384
+COMMIT_TRIES = 60
+FOREVER = "interval 36500 days"
+
+
+class SchemaError(ValueError):
+    """Rows that do not fit the declared table."""
+
+
+@dataclass(frozen=True)
+class TableView:
+    """Some partitions (all: None) of one version of one table. Small and picklable: workers open it themselves."""
+
+    uri: str
+    version: int
+    partitions: tuple[str, ...] | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _files(self) -> list[tuple[str, str]]:
+        """(partition, path below the table) in row order: partitions sorted, files as they were staged."""
+        table = DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options))
+        actions = pa.table(table.get_add_actions(flatten=True)).select(["path", "partition.partition"]).to_pylist()
+        files = [(a["partition.partition"], a["path"]) for a in actions]
+        return sorted(f for f in files if self.partitions is None or f[0] in self.partitions)
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return pa.schema(
+            DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options)).schema()
+        )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The Parquet files below the table's folder, in row order."""
+        return tuple(path for _, path in self._files)
+
+    def scan(self) -> pl.LazyFrame:
+        """Lazy Polars frame over the view, rows in their committed order."""
+        frames = []
+        base = self.uri.rstrip("/")
+        for partition in dict.fromkeys(p for p, _ in self._files):
+            paths = [f"{base}/{path}" for p, path in self._files if p == partition]
+            frames.append(
+                pl.scan_parquet(paths, storage_options=dict(self.storage_options) or None, hive_partitioning=False)
+                .with_columns(pl.lit(partition).alias("partition"))
+            )  # fmt: skip
+        if not frames:
+            empty = pl.from_arrow(self._schema.empty_table())
+            assert isinstance(empty, pl.DataFrame)  # noqa: S101 narrows the type: a table is a frame
+            return empty.lazy()
+        return pl.concat(frames).select(self._schema.names)
+
+    def batches(
+        self, columns: Sequence[str] | None = None, *, rank: int = 0, world_size: int = 1
+    ) -> Iterator[pa.RecordBatch]:
+        """Record batches of the contiguous share `rank` of `world_size`; in rank order they are the whole view."""
+        filesystem = fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+        names = list(columns) if columns is not None else self._schema.names
+        files = [(partition, pq.ParquetFile(filesystem.open_input_file(path))) for partition, path in self._files]
+        groups = [(p, file, group) for p, file in files for group in range(file.num_row_groups)]
+        for index, (partition, file, group) in enumerate(groups):
+            if index * world_size // len(groups) != rank:
+                continue
+            table = file.read_row_group(group, columns=[n for n in names if n != "partition"])
+            if "partition" in names:
+                table = table.append_column("partition", pa.array([partition] * table.num_rows, pa.string()))
+            yield from table.select(names).to_batches()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, from the files' metadata."""
+        return int(self.scan().select(pl.len()).collect().item())
+
+    def digest(self) -> str:
+        """Content digest, computed by reading everything (a commit computes the same while writing)."""
+        digest = TableDigest(self._schema)
+        for batch in self.batches():
+            digest.update(batch)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a commit made."""
+
+    version: int
+    rows: int
+    digest: str
+
+
+class Tables:
+    """The Delta tables below one folder or bucket prefix."""
+
+    def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+        """`uri` is a folder or an object-store URL (`s3://…`); options are object_store's (`AWS_…`)."""
+        self.uri, self.storage_options = uri.rstrip("/"), dict(storage_options or {})
+
+    def table_uri(self, name: str) -> str:
+        """Where the table lies."""
+        return f"{self.uri}/{name}"
+
+    def view(self, name: str, version: int | None = None, partitions: Iterable[str] | None = None) -> TableView:
+        """A view of a version (the newest by default).
+
+        Raises:
+            TableNotFoundError: there is no such table or version.
+        """
+        table = DeltaTable(self.table_uri(name), version=version, storage_options=self.storage_options)
+        wanted = None if partitions is None else tuple(sorted(partitions))
+        return TableView(self.table_uri(name), table.version(), wanted, self.storage_options)
+
+    def names(self) -> list[str]:
+        """Tables that have been committed to."""
+        filesystem = fs.PyFileSystem(DeltaStorageHandler(self.uri, self.storage_options))
+        found = filesystem.get_file_info(fs.FileSelector("", allow_not_found=True))
+        return sorted(f.base_name for f in found if f.type == fs.FileType.Directory and self.exists(f.base_name))
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has a first commit."""
+        return DeltaTable.is_deltatable(self.table_uri(name), self.storage_options)
+
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Commits of the table, newest first, with the metadata given to `commit`."""
+        return DeltaTable(self.table_uri(name), storage_options=self.storage_options).history()
+
+    def commit(
+        self,
+        schema: TableSchema,
+        rows: Iterable[pa.RecordBatch | pl.DataFrame],
+        *,
+        partitions: Iterable[str] | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Committed:
+        """Stage `rows`, check them against `schema`, and replace `partitions` with them in one atomic commit.
+
+        Rows of a partition must be contiguous. `partitions=None` appends instead (for logs such as lineage).
+
+        Raises:
+            SchemaError: a column is missing, unknown or of another dtype, or a row is of another partition.
+        """
+        self._create(schema)
+        allowed = None if partitions is None else frozenset(partitions)
+        staged = _Staging(self.table_uri(schema.name), self.storage_options, schema, allowed)
+        actions = staged.write(rows)
+        version = self._transact(schema, actions, allowed, metadata or {})
+        return Committed(version, staged.digest.rows, staged.digest.hexdigest())
+
+    def restore(self, schema: TableSchema, version: int, partitions: Iterable[str], metadata: Mapping[str, str]) -> int:
+        """Make `partitions` of the newest version what they were at `version`, by reference; returns the version."""
+        wanted = frozenset(partitions)
+        old = DeltaTable(self.table_uri(schema.name), version=version, storage_options=self.storage_options)
+        actions = [
+            _add_action(a["path"], a["partition.partition"], a["size_bytes"], a["num_records"])
+            for a in pa.table(old.get_add_actions(flatten=True)).to_pylist()
+            if a["partition.partition"] in wanted
+        ]
+        return self._transact(schema, actions, wanted, metadata)
+
+    def _create(self, schema: TableSchema) -> None:
+        if self.exists(schema.name):
+            return
+        fields = Schema.from_arrow(schema.arrow)
+        described = [Field(f.name, f.type, metadata={"comment": c.metadata[b"meaning"].decode()})
+                     for f, c in zip(fields.fields, schema.arrow, strict=True)]  # fmt: skip
+        DeltaTable.create(
+            self.table_uri(schema.name), Schema(described), mode="ignore", partition_by=["partition"],
+            name=schema.name, description=schema.meaning, storage_options=self.storage_options,
+            configuration={"delta.logRetentionDuration": FOREVER, "delta.deletedFileRetentionDuration": FOREVER},
+        )  # fmt: skip
+
+    def _transact(
+        self,
+        schema: TableSchema,
+        actions: list[AddAction],
+        allowed: frozenset[str] | None,
+        metadata: Mapping[str, str],
+    ) -> int:
+        """Commit, and on a conflict reload and try again: files are staged already, so a retry costs little."""
+        for attempt in range(COMMIT_TRIES):
+            table = DeltaTable(self.table_uri(schema.name), storage_options=self.storage_options)
+            base = table.version()  # no retries inside: success means that ours is the next version
+            try:
+                table.create_write_transaction(
+                    actions,  # type: ignore[arg-type]  # list is invariant in the stub
+                    "append" if allowed is None else "overwrite",
+                    table.schema(),
+                    ["partition"],
+                    None if allowed is None else [("partition", "in", sorted(allowed))],
+                    commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
+                )
+            except CommitFailedError:
+                if attempt == COMMIT_TRIES - 1:
+                    raise
+                time.sleep(0.005 * (attempt + 1))
+                continue
+            return base + 1
+        raise AssertionError("unreachable")
+
+
+class _Staging:
+    """Writes rows to Parquet files below the table, one file a partition run, checking and digesting them."""
+
+    def __init__(self, uri: str, options: dict[str, str], schema: TableSchema, allowed: frozenset[str] | None) -> None:
+        self.filesystem = fs.PyFileSystem(DeltaStorageHandler(uri, options))
+        self.schema, self.arrow, self.allowed = schema, schema.arrow, allowed
+        self.stored = pa.schema([f for f in self.arrow if f.name != "partition"])
+        self.digest = TableDigest(self.arrow)
+        self.prefix = uuid.uuid4().hex
+        self.actions: list[AddAction] = []
+        self.stream: Any = None
+
+    def write(self, rows: Iterable[pa.RecordBatch | pl.DataFrame]) -> list[AddAction]:
+        """Stage everything; the files become visible only through a commit of the returned actions."""
+        buffered: list[pa.RecordBatch] = []
+        size = count = 0
+        partition: str | None = None
+        writer: pq.ParquetWriter | None = None
+        seen: set[str] = set()
+        for batch in self._pieces(rows):
+            value = batch.column("partition")[0].as_py()
+            if value != partition:
+                if value in seen:
+                    raise SchemaError(f"{self.schema.name}: rows of partition {value!r} are not contiguous")
+                self._close(writer, partition, buffered)
+                seen.add(value)
+                partition, buffered, size, count = value, [], 0, 0
+                writer = self._open(value)
+            self.digest.update(batch)
+            buffered.append(batch)
+            size, count = size + batch.nbytes, count + batch.num_rows
+            if size >= ROW_GROUP_BYTES or count >= ROW_GROUP_ROWS:
+                self._flush(writer, buffered)
+                buffered, size, count = [], 0, 0
+        self._close(writer, partition, buffered)
+        return self.actions
+
+    def _pieces(self, rows: Iterable[pa.RecordBatch | pl.DataFrame]) -> Iterator[pa.RecordBatch]:
+        """Checked batches, each of one partition."""
+        for item in rows:
+            table = item.to_arrow() if isinstance(item, pl.DataFrame) else pa.Table.from_batches([item])
+            for batch in self._checked(table).to_batches():
+                if batch.num_rows == 0:
+                    continue
+                values = batch.column("partition")
+                start = 0
+                for end in range(1, batch.num_rows + 1):
+                    if end == batch.num_rows or values[end] != values[start]:
+                        yield batch.slice(start, end - start)
+                        start = end
+
+    def _checked(self, table: pa.Table) -> pa.Table:
+        missing = [n for n in self.arrow.names if n not in table.column_names]
+        unknown = [n for n in table.column_names if n not in self.arrow.names]
+        if missing or unknown:
+            raise SchemaError(f"{self.schema.name}: missing columns {missing}, unknown columns {unknown}")
+        try:
+            table = table.select(self.arrow.names).cast(self.arrow)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise SchemaError(f"{self.schema.name}: {error}") from error
+        if table.column("id").null_count:
+            raise SchemaError(f"{self.schema.name}: rows without an id")
+        strays = [p for p in table.column("partition").unique().to_pylist()
+                  if p is None or (self.allowed is not None and p not in self.allowed)]  # fmt: skip
+        if strays:
+            raise SchemaError(f"{self.schema.name}: rows of partitions {strays}; this commit replaces {self.allowed}")
+        return table
+
+    def _open(self, partition: str) -> pq.ParquetWriter:
+        path = f"partition={partition}/{self.prefix}-{len(self.actions):05}.parquet"
+        self.filesystem.create_dir(f"partition={partition}", recursive=True)
+        self.actions.append(_add_action(path, partition, 0, 0))
+        self.stream = self.filesystem.open_output_stream(path)
+        return pq.ParquetWriter(self.stream, self.stored, compression="zstd")
+
+    def _flush(self, writer: pq.ParquetWriter | None, batches: list[pa.RecordBatch]) -> None:
+        if writer is not None and batches:
+            table = pa.Table.from_batches(batches).drop_columns(["partition"])
+            writer.write_table(table, row_group_size=table.num_rows)
+            self.actions[-1].stats = json.dumps(
+                {"numRecords": json.loads(self.actions[-1].stats)["numRecords"] + table.num_rows}
+            )
+
+    def _close(self, writer: pq.ParquetWriter | None, partition: str | None, batches: list[pa.RecordBatch]) -> None:
+        if writer is None or partition is None:
+            return
+        self._flush(writer, batches)
+        writer.close()
+        self.actions[-1].size = self.stream.tell()
+        self.stream.close()
+
+
+def _add_action(path: str, partition: str, size_bytes: int, rows: int) -> AddAction:
+    stats = json.dumps({"numRecords": rows})
+    return AddAction(path, size_bytes, {"partition": partition}, int(time.time() * 1000), True, stats)
+
+
+__all__ = ["Committed", "SchemaError", "TableNotFoundError", "TableView", "Tables"]
