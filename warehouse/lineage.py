@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,10 +70,32 @@ class Lineage:
         found = self.calls().filter(pl.col("fingerprint") == fingerprint)
         return _ref(found.row(-1, named=True)) if found.height else None
 
-    def head(self, name: str) -> ArtifactRef | None:
-        """The newest committed artifact of that name."""
+    def current(self, name: str, partition: str | None = None) -> ArtifactRef | None:
+        """The newest committed artifact of that name (that covers the partition)."""
         found = self.calls().filter(pl.col("name") == name)
+        if partition is not None:
+            found = found.filter(pl.col("partitions").list.contains(partition))
         return _ref(found.row(-1, named=True)) if found.height else None
+
+    def months(self, name: str) -> list[str]:
+        """Partitions of a table that were ever committed, ascending."""
+        return sorted({p for call in self.calls().filter(pl.col("name") == name)["partitions"].to_list() for p in call})
+
+    def call_of(self, ref: ArtifactRef) -> dict[str, Any]:
+        """The stage call that made an artifact.
+
+        Raises:
+            LookupError: it is not in the lineage table.
+        """
+        found = self.calls().filter(pl.col("fingerprint") == ref.fingerprint)
+        if found.is_empty():
+            raise LookupError(f"{ref} is not in the lineage table")
+        return found.row(-1, named=True)
+
+    def config_of(self, ref: ArtifactRef) -> dict[str, Any]:
+        """The canonical config with which an artifact was made."""
+        config: dict[str, Any] = json.loads(self.call_of(ref)["config"])
+        return config
 
     def trace(self, row: str) -> list[Hop]:
         """From a row back to what it was made from, table by table, following `parents`.

@@ -24,7 +24,7 @@ from deltalake.transaction import AddAction, CommitProperties
 from pyarrow import fs
 
 from warehouse.digest import TableDigest
-from warehouse.schema import TableSchema
+from warehouse.schema import TABLES, TableSchema
 
 ROW_GROUP_BYTES = 4 << 20
 ROW_GROUP_ROWS = 16_384
@@ -38,26 +38,29 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True)
 class TableView:
-    """Some partitions (all: None) of one version of one table. Small and picklable: workers open it themselves."""
+    """Some partitions of some versions of one table. Small and picklable: workers open it themselves."""
 
     uri: str
-    version: int
-    partitions: tuple[str, ...] | None = None
+    parts: tuple[tuple[int, tuple[str, ...] | None], ...]
+    """(version, its partitions; None: all of them). No partition may come twice."""
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def _files(self) -> list[tuple[str, str]]:
         """(partition, path below the table) in row order: partitions sorted, files as they were staged."""
-        table = DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options))
-        actions = pa.table(table.get_add_actions(flatten=True)).select(["path", "partition.partition"]).to_pylist()
-        files = [(a["partition.partition"], a["path"]) for a in actions]
-        return sorted(f for f in files if self.partitions is None or f[0] in self.partitions)
+        files: list[tuple[str, str]] = []
+        for version, partitions in self.parts:
+            actions = pa.table(self._open(version).get_add_actions(flatten=True))
+            pairs = zip(actions["partition.partition"].to_pylist(), actions["path"].to_pylist(), strict=True)
+            files += [(p, path) for p, path in pairs if partitions is None or p in partitions]
+        return sorted(files)
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        return pa.schema(
-            DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options)).schema()
-        )
+        return pa.schema(self._open(self.parts[-1][0]).schema())
+
+    def _open(self, version: int) -> DeltaTable:
+        return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -137,13 +140,11 @@ class Tables:
         """
         table = DeltaTable(self.table_uri(name), version=version, storage_options=self.storage_options)
         wanted = None if partitions is None else tuple(sorted(partitions))
-        return TableView(self.table_uri(name), table.version(), wanted, self.storage_options)
+        return TableView(self.table_uri(name), ((table.version(), wanted),), self.storage_options)
 
     def names(self) -> list[str]:
-        """Tables that have been committed to."""
-        filesystem = fs.PyFileSystem(DeltaStorageHandler(self.uri, self.storage_options))
-        found = filesystem.get_file_info(fs.FileSelector("", allow_not_found=True))
-        return sorted(f.base_name for f in found if f.type == fs.FileType.Directory and self.exists(f.base_name))
+        """The declared tables that have a first commit."""
+        return sorted(name for name in TABLES if self.exists(name))
 
     def exists(self, name: str) -> bool:
         """Whether the table has a first commit."""

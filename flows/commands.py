@@ -1,0 +1,188 @@
+"""What the commands of `rigor` do; `flows/cli.py` declares them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from flows.settings import Settings
+from warehouse.lineage import ArtifactRef, Lineage
+from warehouse.schema import TABLES
+from warehouse.tables import TableNotFoundError, Tables
+
+if TYPE_CHECKING:
+    from flows.runner import Call
+
+out = Console(soft_wrap=True)
+
+LOOK_CLOSER = """
+Look closer:
+  rigor tables                                        the tables and their versions
+  rigor show math_corpus --columns id,url,language    rows of one
+  rigor trace ID                                      from a row to the crawl file it came from
+  rigor plan mine                                     what a run would compute
+  rigor ui                                            the Prefect UI and MLflow"""
+
+
+def warehouse_tables() -> Tables:
+    """The tables of the configured warehouse."""
+    settings = Settings()
+    return Tables(settings.warehouse_uri(), settings.storage_options)
+
+
+def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
+    """Run a flow in this process and print what was made, the key figures and where to look closer."""
+    from flows.catalogue import configured, entry
+    from flows.runner import ON_CALL
+
+    config = configured(flow, profile or Settings().profile, changes, paths)
+    out.print(f"[bold]{flow}[/] on {Settings().warehouse_uri()}")
+    started = time.perf_counter()
+    calls: list[Call] = []
+
+    def watch(call: Call) -> None:
+        calls.append(call)
+        out.print(_line(call))
+
+    ON_CALL.set(watch)
+    made = entry(flow).flow(config)
+    computed = sum(c.state == "done" for c in calls)
+    out.print(f"\n[bold]made[/] {', '.join(made) or 'nothing'}")
+    if computed:
+        out.print(f"{computed} stages computed, {len(calls) - computed} reused, {time.perf_counter() - started:.0f} s")
+    else:
+        out.print(f"nothing recomputed: all {len(calls)} artifacts exist, {time.perf_counter() - started:.0f} s")
+    _figures([c.ref for c in calls if c.ref is not None])
+    out.print(LOOK_CLOSER, highlight=False)
+
+
+def plan_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
+    """Print every stage call of a run with its fingerprint and whether its artifact exists."""
+    from flows.catalogue import configured, entry
+    from flows.runner import Runner
+
+    config = configured(flow, profile or Settings().profile, changes, paths)
+    runner = Runner(Settings(), dry=True)
+    entry(flow).stages(runner, config)
+    print_plan(runner.calls)
+
+
+def print_plan(calls: Iterable[Call]) -> None:
+    """Stage calls as a table."""
+    shown = Table("stage", "reads", "writes", "fingerprint", "state", box=None, pad_edge=False)
+    for call in calls:
+        shown.add_row(call.stage, call.reads, call.writes, call.fingerprint[:12], call.state)
+    out.print(shown)
+
+
+def list_tables() -> None:
+    """Every table with its newest version, rows and partitions."""
+    tables = warehouse_tables()
+    names = tables.names()
+    if not names:
+        out.print(f"no tables in {tables.uri} yet; `rigor run mine` makes the first")
+        return
+    shown = Table("table", "version", "rows", "partitions", "meaning", box=None, pad_edge=False)
+    for name in names:
+        view = tables.view(name)
+        count = view.scan().select(pl.col("partition").n_unique()).collect().item()
+        meaning = TABLES[name].meaning if name in TABLES else ""
+        shown.add_row(name, str(view.parts[0][0]), f"{view.rows:,}", str(count), meaning)
+    out.print(shown)
+
+
+def show_table(table: str, rows: int, columns: str, where: str) -> None:
+    """Columns, history and first rows of a table version."""
+    name, _, version = table.partition("@")
+    tables = warehouse_tables()
+    if version and not version.isdigit():
+        raise ValueError(f"{table}: a version is a number, such as {name}@3")
+    try:
+        view = tables.view(name, int(version) if version else None)
+    except TableNotFoundError as error:
+        raise LookupError(f"no table {table}; there are: {', '.join(tables.names()) or 'none yet'}") from error
+    frame = view.scan()
+    names = frame.collect_schema().names()
+    chosen = [c.strip() for c in columns.split(",") if c.strip()] or [
+        n for n in names if n not in ("payload", "signature")
+    ]
+    unknown = [c for c in chosen if c not in names]
+    if unknown:
+        raise LookupError(f"{name} has no column {', '.join(unknown)}; it has {', '.join(names)}")
+    if where:
+        try:
+            frame = frame.filter(pl.sql_expr(where))
+            frame.collect_schema()
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"--where {where!r}: {error}") from error
+    out.print(f"[bold]{name}@{view.parts[0][0]}[/]  {view.rows:,} rows  {view.uri}")
+    if not columns and name in TABLES:
+        described = Table("column", "dtype", "unit", "meaning", box=None, pad_edge=False)
+        for field in TABLES[name].arrow:
+            described.add_row(field.name, str(field.type), field.metadata[b"unit"].decode(),
+                              field.metadata[b"meaning"].decode())  # fmt: skip
+        out.print(described)
+    with pl.Config(tbl_rows=rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=max(out.width, 100)):
+        out.print(str(frame.select(chosen).head(rows).collect()), markup=False, highlight=False)
+
+
+def extract_page(file: str, url: str, *, formulas_only: bool) -> None:
+    """Extract one HTML page to the terminal."""
+    from tasks.mine.extract_text import extract
+
+    html = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    found = extract(html, url)
+    sys.stdout.write("\n".join(found.formulas) if formulas_only else found.text)
+    sys.stdout.write("\n")
+    carriers = ", ".join(found.carriers) or "none"
+    Console(stderr=True).print(
+        f"title: {found.title!r}; {len(found.formulas)} formulas; carriers: {carriers}", markup=False
+    )
+
+
+def write_domain_review(file: Path) -> None:
+    """Write the review file of the last round's domains."""
+    from tasks.mine.domain_review import write_review
+
+    tables = warehouse_tables()
+    lineage = Lineage(tables)
+    domains, scores = lineage.current("domains"), lineage.current("page_scores")
+    if domains is None or scores is None:
+        raise LookupError("no domains yet; `rigor run mine` makes them")
+    read = [tables.view(ref.name, ref.version).scan().collect() for ref in (domains, scores)]
+    write_review(read[0], file, read[1])
+    out.print(f"wrote {file}: edit the decisions, then `rigor run mine --set review={file}`")
+
+
+def _figures(refs: Sequence[ArtifactRef]) -> None:
+    """Rows and quarantine reasons of the run's final tables."""
+    tables = warehouse_tables()
+    corpus = [r for r in refs if r.name == "math_corpus"]
+    if corpus:
+        frame = pl.concat([tables.view(r.name, r.version, r.partitions).scan() for r in corpus])
+        figures = frame.select(
+            pl.len().alias("pages"), pl.col("formulas").sum(), pl.col("domain").n_unique().alias("domains"),
+            pl.col("language").n_unique().alias("languages"), pl.col("text").str.len_chars().sum().alias("characters"),
+        ).collect()  # fmt: skip
+        out.print("[bold]math_corpus[/] " + ", ".join(f"{v:,} {k}" for k, v in figures.row(0, named=True).items()))
+    if tables.exists("quarantine"):
+        prints = {r.fingerprint for r in refs}
+        reasons = (
+            tables.view("quarantine").scan().filter(pl.col("fingerprint").is_in(prints)).group_by("stage", "reason")
+            .len("rows").sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
+        )  # fmt: skip
+        out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
+
+
+def _line(call: Call) -> str:
+    if call.state == "cached":
+        return f"  [dim]{call.stage:<18} reused    {call.writes}[/]"
+    counts = f"{call.rows_in:,} in, {call.ref.rows:,} out, {call.rejected:,} rejected" if call.ref else ""
+    return f"  {call.stage:<18} {call.seconds:6.1f} s  {call.writes:<28} {counts}"

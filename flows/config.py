@@ -1,0 +1,76 @@
+"""Configs of flows: a profile's TOML, then `--set key=value`, checked by pydantic."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+PROFILES = Path(__file__).parent / "profiles"
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """A profile, key or value that does not fit, in words for the user."""
+
+
+def profile_names() -> list[str]:
+    """The shipped profiles."""
+    return sorted(p.stem for p in PROFILES.glob("*.toml"))
+
+
+def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[str] = ()) -> Config:
+    """The config of `flow` under `profile`, with `changes` (`a.b=value`, TOML values) on top.
+
+    Raises:
+        ConfigError: unknown profile or key, or a value out of bounds; the message lists what is allowed.
+    """
+    path = PROFILES / f"{profile}.toml"
+    if not path.exists():
+        raise ConfigError(f"no profile {profile!r}; there are: {', '.join(profile_names())}")
+    data: dict[str, Any] = tomllib.loads(path.read_text()).get(flow, {})
+    for change in changes:
+        key, sign, text = change.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--set {change!r}: write it as key=value, such as rounds=2 or classifier.dim=64")
+        *parents, leaf = key.split(".")
+        place = data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = _value(text)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(model, flow, error)) from error
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none (so that quotes may be left out)."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(model: type[BaseModel], flow: str, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        lines.append(f"{flow}.{where}: {problem['msg']}")
+        if problem["type"] == "extra_forbidden":
+            fields = _fields_at(model, problem["loc"][:-1])
+            if fields:
+                lines.append(f"  allowed here: {', '.join(fields)}")
+    return "\n".join(lines)
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    here: Any = model
+    for part in path:
+        here = here.model_fields[part].annotation if isinstance(part, str) else here
+        if not (isinstance(here, type) and issubclass(here, BaseModel)):
+            return []
+    return sorted(here.model_fields)

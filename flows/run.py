@@ -1,0 +1,39 @@
+"""One flow run: the parent MLflow run that its stages nest in, and the figures by which two runs compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlflow
+from prefect.runtime import flow_run as prefect_run
+from pydantic import BaseModel
+
+from flows.runner import Runner, flat, git_sha
+from flows.settings import Settings
+
+
+@contextmanager
+def flow_run(name: str, config: BaseModel) -> Iterator[Runner]:
+    """A `Runner` inside an MLflow run of experiment `name`; the run's metrics are its stages' last figures."""
+    settings = Settings()
+    open_mlflow(settings, name)
+    with mlflow.start_run(run_name=f"{name} {prefect_run.name or ''}".strip()) as run:
+        client = mlflow.MlflowClient()
+        for key, value in flat(config.model_dump(mode="json")):
+            client.log_param(run.info.run_id, key, value)
+        tags = {"git_sha": git_sha(), "prefect_flow_run": str(prefect_run.id or ""),
+                "prefect_flow_run_url": str(prefect_run.ui_url or "")}  # fmt: skip
+        mlflow.set_tags(tags)
+        runner = Runner(settings)
+        yield runner
+        runner.summarise(run.info.run_id)
+
+
+def open_mlflow(settings: Settings, experiment: str) -> None:
+    """Point MLflow at its store and experiment; the experiment is created with our artifact root."""
+    mlflow.set_tracking_uri(settings.mlflow_tracking_uri())
+    client = mlflow.MlflowClient()
+    if client.get_experiment_by_name(experiment) is None:
+        client.create_experiment(experiment, artifact_location=f"{settings.mlflow_artifact_root()}/{experiment}")
+    mlflow.set_experiment(experiment)

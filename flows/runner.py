@@ -1,0 +1,323 @@
+"""The one place where Prefect, MLflow and the warehouse meet: a stage call becomes a committed artifact.
+
+For each call: fingerprint it; return the committed artifact if there is one; else open a nested MLflow run, run the
+function, check that counts reconcile, commit, record lineage, and return a small `ArtifactRef`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import polars as pl
+from mlflow.data.delta_dataset_source import DeltaDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
+
+from flows import models
+from flows.report import StageReport
+from flows.settings import Settings
+from tasks.stage import Inputs, SourceFile, Stage, StageConfig
+from warehouse.fingerprint import canonical, fingerprint
+from warehouse.lineage import ArtifactRef, Lineage
+from warehouse.schema import TABLES
+from warehouse.tables import Tables, TableView
+
+Given = Sequence[ArtifactRef] | Sequence[SourceFile]
+"""An input: one artifact by month (or a model alone), or outside files."""
+
+
+class CountError(RuntimeError):
+    """Rows in are not rows out plus rows rejected."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One stage call of a plan or a run, as shown to the user."""
+
+    stage: str
+    reads: str
+    writes: str
+    fingerprint: str
+    state: str
+    """cached, done, to do, or waits (its inputs are not made yet)."""
+    ref: ArtifactRef | None = None
+    rows_in: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+ON_CALL: ContextVar[Callable[[Call], None]] = ContextVar("ON_CALL", default=lambda _: None)
+"""Told of each stage call when it is done; the command line sets it to print a line."""
+
+
+@dataclass
+class Runner:
+    """Runs stage calls against one warehouse. With `dry`, it only says what would run."""
+
+    settings: Settings
+    dry: bool = False
+    calls: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open the warehouse and MLflow."""
+        self.tables = Tables(self.settings.warehouse_uri(), self.settings.storage_options)
+        self.lineage = Lineage(self.tables)
+
+    def call(
+        self,
+        stage: Stage[Any],
+        config: StageConfig,
+        given: Mapping[str, Given | None],
+        partitions: Iterable[str] = ("all",),
+    ) -> ArtifactRef | None:
+        """Run `stage` (or find its artifact). None only in a dry run whose inputs are not made yet."""
+        wanted = tuple(sorted(partitions))
+        if any(value is None for value in given.values()):
+            self._note(Call(stage.name, _reads(given), stage.writes, "", "waits"))
+            return None
+        known = {name: value for name, value in given.items() if value is not None}
+        print_ = fingerprint(stage.name, stage.version, config, {**_identities(known), "partitions": wanted})
+        found = self.lineage.find(print_)
+        if found is not None or self.dry:
+            writes, state = (str(found), "cached") if found else (stage.writes, "to do")
+            self._note(Call(stage.name, _reads(known), writes, print_, state, found))
+            return found
+        run = task(name=stage.name, task_run_name=f"{stage.name} {','.join(wanted)}", cache_policy=NO_CACHE,
+                   persist_result=False)(self._execute)  # fmt: skip
+        made: Call = run(stage, config, known, wanted, print_)
+        self._note(made)
+        return made.ref
+
+    def metric(self, name: str, value: float | None, step: int) -> None:
+        """A figure of the flow run itself; nothing in a dry run or when there is no value."""
+        if value is not None and not self.dry:
+            mlflow.log_metric(name, value, step=step)
+
+    def summarise(self, run_id: str) -> None:
+        """Log every stage's last figures to the flow's run, cached ones too, so that runs compare on one screen."""
+        client = mlflow.MlflowClient()
+        for call in self.calls:
+            if call.ref is None:
+                continue
+            made = self.lineage.call_of(call.ref)
+            parts = "" if call.ref.partitions == ("all",) else f".{','.join(call.ref.partitions)}"
+            for name, value in client.get_run(made["mlflow_run"]).data.metrics.items():
+                client.log_metric(run_id, f"{call.stage}{parts}.{name}", value)
+        cached = sum(call.state == "cached" for call in self.calls)
+        client.log_metric(run_id, "stages_cached", cached)
+        client.log_metric(run_id, "stages_computed", len(self.calls) - cached)
+
+    def view(self, refs: Sequence[ArtifactRef]) -> TableView:
+        """One view over artifacts of the same table, each partition at its own version."""
+        parts = tuple((ref.version, ref.partitions) for ref in refs)
+        return TableView(self.tables.table_uri(refs[0].name), parts, self.tables.storage_options)
+
+    def make_current(self, ref: ArtifactRef) -> ArtifactRef:
+        """Let the newest version of a table hold `ref` again when an older fingerprint was asked for."""
+        head = self.tables.view(ref.name, partitions=ref.partitions)
+        wanted = self.tables.view(ref.name, ref.version, ref.partitions)
+        if head.paths == wanted.paths:
+            return ref
+        version = self.tables.restore(TABLES[ref.name], ref.version, ref.partitions, {"fingerprint": ref.fingerprint})
+        return ref.model_copy(update={"version": version})
+
+    def _note(self, call: Call) -> None:
+        self.calls.append(call)
+        ON_CALL.get()(call)
+
+    def _execute(
+        self,
+        stage: Stage[Any],
+        config: StageConfig,
+        given: Mapping[str, Given],
+        partitions: tuple[str, ...],
+        print_: str,
+    ) -> Call:
+        scratch = Path(tempfile.mkdtemp(prefix=f"{stage.name}-", dir=self._scratch_root()))
+        started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), _cpu_seconds()
+        try:
+            with mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run:
+                run_id = run.info.run_id
+                self._describe(run_id, stage, config, given, print_)
+                report = StageReport(stage.name, print_, run_id, scratch)
+                inputs = self._inputs(given, partitions, scratch)
+                ref = self._commit(stage, config, inputs, report, partitions, print_, run_id)
+                report.commit_rejects(self.tables)
+                seconds = time.perf_counter() - clock
+                for name, value in {"rows_in": report.read, "rows_out": ref.rows, "rows_rejected": report.rejected,
+                                    "seconds": seconds}.items():  # fmt: skip
+                    report.metric(name, value)
+                if report.reasons:
+                    counts = sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))
+                    report.table("rejected", pl.DataFrame(counts, schema=["reason", "rows"], orient="row"))
+                self._log_dataset(run_id, ref, "output")
+            self.lineage.record(
+                {
+                    "fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "name": ref.name,
+                    "kind": ref.kind, "version": ref.version, "partitions": list(ref.partitions), "digest": ref.digest,
+                    "rows": ref.rows, "rows_in": report.read, "rejected": report.rejected,
+                    "config": json.dumps(canonical(config), sort_keys=True), "inputs": _edges(given),
+                    "mlflow_run": run_id, "prefect_run": str(task_run.id or ""), "git_sha": git_sha(),
+                    "started": started, "seconds": seconds, "cpu_seconds": _cpu_seconds() - cpu,
+                }
+            )  # fmt: skip
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return Call(stage.name, _reads(given), str(ref), print_, "done", ref, report.read, report.rejected, seconds)
+
+    def _commit(self, stage: Stage[Any], config: StageConfig, inputs: Inputs, report: StageReport,
+                partitions: tuple[str, ...], print_: str, run_id: str) -> ArtifactRef:  # fmt: skip
+        made = stage.run(config, inputs, report)
+        if isinstance(made, Path):
+            digest = models.folder_digest(made)
+            version = models.register(made, stage.writes, run_id, {"fingerprint": print_, "digest": digest})
+            return ArtifactRef(name=stage.writes, kind="model", version=version, partitions=partitions, digest=digest,
+                               fingerprint=print_)  # fmt: skip
+        rows = self._reconciled(stage, made, report)
+        done = self.tables.commit(TABLES[stage.writes], rows, partitions=partitions, metadata={"fingerprint": print_})
+        return ArtifactRef(name=stage.writes, kind="table", version=done.version, partitions=partitions,
+                           digest=done.digest, fingerprint=print_, rows=done.rows)  # fmt: skip
+
+    def _reconciled(self, stage: Stage[Any], rows: Iterable[Any], report: StageReport) -> Iterator[Any]:
+        """Pass rows on; when they end and the counts do not add up, raise before anything is committed."""
+        out = 0
+        for batch in rows:
+            out += batch.height if isinstance(batch, pl.DataFrame) else batch.num_rows
+            yield batch
+        if stage.reconciles and report.read != out + report.rejected:
+            raise CountError(
+                f"{stage.name}: {report.read} rows in, {out} out and {report.rejected} rejected do not add up;"
+                " nothing was committed"
+            )
+
+    def _inputs(self, given: Mapping[str, Given], partitions: tuple[str, ...], scratch: Path) -> Inputs:
+        refs = {name: found for name, value in given.items() if (found := _refs(value))}
+        return Inputs(
+            tables={n: self.view(r) for n, r in refs.items() if r[0].kind == "table"},
+            models={n: models.fetch(r[0], scratch / "models") for n, r in refs.items() if r[0].kind == "model"},
+            files={n: tuple(f for f in v if isinstance(f, SourceFile)) for n, v in given.items() if n not in refs},
+            partitions=partitions,
+            scratch=scratch,
+            workers=self.settings.workers,
+        )
+
+    def _describe(
+        self, run_id: str, stage: Stage[Any], config: StageConfig, given: Mapping[str, Given], print_: str
+    ) -> None:
+        client = mlflow.MlflowClient()
+        for name, value in flat(config.model_dump(mode="json")):
+            client.log_param(run_id, name, value)
+        tags = {"fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "git_sha": git_sha(),
+                "prefect_task_run": str(task_run.id or ""),
+                "prefect_task_run_url": str(task_run.ui_url or "")}  # fmt: skip
+        for name, value in tags.items():
+            client.set_tag(run_id, name, value)
+        for ref in (r for value in given.values() for r in _refs(value)):
+            self._log_dataset(run_id, ref, "input")
+
+    def _log_dataset(self, run_id: str, ref: ArtifactRef, context: str) -> None:
+        """Log a table version as an MLflow dataset under our own sha256 (MLflow's digests ignore row order)."""
+        if ref.kind != "table":
+            mlflow.MlflowClient().set_tag(run_id, f"{context}.{ref.name}", f"{ref} {ref.digest[:16]}")
+            return
+        source = DeltaDatasetSource(path=self.tables.table_uri(ref.name), delta_table_version=ref.version)
+        schema = {f.name: str(f.type) for f in TABLES[ref.name].arrow}
+        dataset = _Dataset(source, ref, schema)
+        mlflow.log_input(dataset, context=context, tags={"version": str(ref.version), "fingerprint": ref.fingerprint})
+
+    def _scratch_root(self) -> Path:
+        root = self.settings.absolute_home() / "scratch"
+        root.mkdir(parents=True, exist_ok=True)
+        return root
+
+
+class _Dataset(MetaDataset):
+    """A table version: name, version, our sha256, schema, and its row count as profile."""
+
+    def __init__(self, source: DeltaDatasetSource, ref: ArtifactRef, schema: Mapping[str, str]) -> None:
+        self.columns, self.ref = schema, ref
+        super().__init__(source=source, name=str(ref), digest=ref.digest[:36])
+
+    def to_dict(self) -> dict[str, str]:
+        """MLflow's record of the dataset."""
+        profile = {"rows": self.ref.rows, "version": self.ref.version, "sha256": self.ref.digest}
+        return {**super().to_dict(), "schema": json.dumps(self.columns), "profile": json.dumps(profile)}
+
+
+def _refs(value: Given) -> tuple[ArtifactRef, ...]:
+    return tuple(item for item in value if isinstance(item, ArtifactRef))
+
+
+def _identities(given: Mapping[str, Given]) -> dict[str, Any]:
+    """What of each input enters a fingerprint: content digests, never paths or versions."""
+    return {
+        name: sorted(
+            f"{','.join(i.partitions) if isinstance(i, ArtifactRef) else i.partition}:{i.digest}" for i in value
+        )
+        for name, value in given.items()
+    }
+
+
+def _edges(given: Mapping[str, Given]) -> list[dict[str, Any]]:
+    edges = []
+    for name, value in given.items():
+        for item in value:
+            if isinstance(item, ArtifactRef):
+                edges.append(
+                    item.model_dump(include={"name", "kind", "version", "partitions", "digest", "fingerprint"})
+                )
+            else:
+                edges.append({"name": f"{name}:{Path(item.path).name}", "kind": "file", "version": 0,
+                              "partitions": [item.partition], "digest": item.digest, "fingerprint": ""})  # fmt: skip
+    return edges
+
+
+def _reads(given: Mapping[str, Given | None]) -> str:
+    shown = []
+    for name, value in given.items():
+        refs = _refs(value) if value else ()
+        shown.append(", ".join(map(str, refs)) if refs else name if value is None else f"{name} ({len(value)} files)")
+    return ", ".join(shown)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested config as (dotted key, text), as MLflow params want it."""
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield from flat(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(item)[:6000]
+
+
+def _cpu_seconds() -> float:
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def git_sha() -> str:
+    """Commit of the code that runs, with '+dirty' when tracked files are changed; '' outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        head = subprocess.run(["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*",
+                               "--dirty=+dirty"],
+                              capture_output=True, text=True, check=True, timeout=30)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip()
+
+
+__all__ = ["Call", "CountError", "Given", "Runner", "git_sha"]
