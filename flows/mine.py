@@ -11,8 +11,8 @@ from flows.crawl_inputs import CrawlInputs, crawl_inputs
 from flows.run import flow_run
 from flows.runner import Runner
 from tasks.mine import (
-    deduplicate,
     decontaminate,
+    deduplicate,
     extract_text,
     read_warc,
     recall_domains,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,14 @@ import pytest
 # One thread a library: the machine has two cores, and idle pools fight over them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "2")
+
+# One home for the session, set before Prefect is imported: a real ephemeral server and a real MLflow store in it.
+_HOME = tempfile.mkdtemp(prefix="rigor-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ["RIGOR_HOME"] = _HOME
+from flows.settings import Settings  # noqa: E402
+
+Settings().apply()
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +31,10 @@ def rigor_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set RIGOR_DATA")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with an empty warehouse of the test's own; Prefect and MLflow are the session's."""
+    monkeypatch.setenv("RIGOR_WAREHOUSE", str(tmp_path / "warehouse"))
+    return Settings()

@@ -1,0 +1,245 @@
+"""The runner against a real Prefect server, a real MLflow store and real Delta tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import polars as pl
+import pyarrow as pa
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+
+from flows.models import DamagedModelError
+from flows.run import flow_run
+from flows.runner import CountError, Runner
+from flows.settings import Settings
+from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
+from warehouse.ids import row_id
+from warehouse.schema import TABLES, Column, TableSchema
+
+NUMBERS = TableSchema("numbers", "numbers of a test", ("n",), (Column("n", pa.int64(), "a number"),))
+SQUARES = TableSchema("squares", "their squares", ("n",), (Column("n", pa.int64(), "a square"),))
+
+
+class Count(StageConfig):
+    count: int = 6
+    lose: int = 0
+
+
+class Keep(StageConfig):
+    offset: int = 0
+
+
+RAN: list[str] = []
+
+
+def make_numbers(config: Count, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
+    RAN.append("make_numbers")
+    report.rows_in(config.count)
+    kept = [n for n in range(config.count - config.lose) if n % 3]
+    report.reject(RejectedRow(f"n{n}", Reject("divisible", f"{n} = 3 * {n // 3}"), "nowhere@0")
+                  for n in range(config.count - config.lose) if n % 3 == 0)  # fmt: skip
+    for step, n in enumerate(kept):
+        report.metric("largest", n, step)
+        report.progress(step + 1, len(kept))
+    yield frame(NUMBERS, kept, [[] for _ in kept])
+
+
+def square(config: Keep, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
+    RAN.append("square")
+    read = inputs.tables["numbers"].scan().collect()
+    report.rows_in(read.height)
+    report.table("read", read.select("n"))
+    yield frame(SQUARES, [n * n + config.offset for n in read["n"]], [[i] for i in read["id"]])
+
+
+def fit(config: Keep, inputs: Inputs, report: Report) -> Path:
+    RAN.append("fit")
+    folder = inputs.scratch / "model"
+    folder.mkdir()
+    total = int(inputs.tables["squares"].scan().select(pl.col("n").sum()).collect().item())
+    (folder / "model.json").write_text(json.dumps({"sum": total + config.offset}))
+    return folder
+
+
+def apply_model(config: Keep, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
+    total = json.loads((inputs.models["model"] / "model.json").read_text())["sum"]
+    report.rows_in(1)
+    yield frame(SQUARES, [total], [[]])
+
+
+def frame(schema: TableSchema, values: list[int], parents: list[list[str]]) -> pl.DataFrame:
+    columns = {"id": [row_id(schema.name, v) for v in values], "parents": parents, "partition": ["all"] * len(values)}
+    return pl.DataFrame({**columns, "n": values}, schema=pl.Schema(schema.arrow))
+
+
+MAKE = Stage("make_numbers", "1", (), "numbers", Count, make_numbers)
+SQUARE = Stage("square", "1", ("numbers",), "squares", Keep, square)
+FIT = Stage("fit", "1", ("squares",), "sum-model", Keep, fit, reconciles=False, model=True)
+APPLY = Stage("apply_model", "1", ("model",), "squares", Keep, apply_model)
+
+
+@pytest.fixture(autouse=True)
+def demo_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    RAN.clear()
+    for schema in (NUMBERS, SQUARES):
+        monkeypatch.setitem(TABLES, schema.name, schema)
+
+
+def in_flow(body: Callable[[Runner], object]) -> tuple[Runner, str]:
+    """Run `body` inside a real flow run; returns its runner and the MLflow run id."""
+    seen: list[object] = []
+
+    @flow(name="demo")
+    def demo() -> None:
+        with flow_run("demo", Keep()) as run:
+            seen.extend([run, mlflow.active_run().info.run_id])
+            body(run)
+
+    demo()
+    runner, run_id = seen
+    assert isinstance(runner, Runner)
+    return runner, str(run_id)
+
+
+def chain(count: int = 6, offset: int = 0) -> Callable[[Runner], None]:
+    def body(run: Runner) -> None:
+        numbers = run.call(MAKE, Count(count=count), {})
+        run.call(SQUARE, Keep(offset=offset), {"numbers": (numbers,)})
+
+    return body
+
+
+def states(runner: Runner) -> list[tuple[str, str]]:
+    return [(call.stage, call.state) for call in runner.calls]
+
+
+def test_what_is_committed_is_never_computed_twice(home: Settings) -> None:
+    first, _ = in_flow(chain())
+    again, _ = in_flow(chain())
+    assert RAN == ["make_numbers", "square"]
+    assert states(again) == [("make_numbers", "cached"), ("square", "cached")]
+    assert [c.ref.digest for c in first.calls] == [c.ref.digest for c in again.calls]
+
+
+def test_a_changed_config_recomputes_from_there_and_only_there(home: Settings) -> None:
+    in_flow(chain())
+    RAN.clear()
+    in_flow(chain(offset=1))
+    assert RAN == ["square"]
+
+
+def test_an_upstream_change_that_changes_no_byte_stops_there(home: Settings) -> None:
+    in_flow(chain(count=6))
+    RAN.clear()
+    runner, _ = in_flow(chain(count=7))  # 6 is divisible by 3: one more reject, the same rows out
+    assert states(runner) == [("make_numbers", "done"), ("square", "cached")]
+    assert RAN == ["make_numbers"]
+
+
+def test_counts_that_do_not_add_up_commit_nothing(home: Settings) -> None:
+    with pytest.raises(CountError, match="6 rows in, 3 out and 2 rejected"):
+        in_flow(lambda run: run.call(MAKE, Count(count=6, lose=1), {}))
+    runner = Runner(home)
+    assert runner.lineage.calls().is_empty()
+    assert not runner.tables.exists("numbers") or runner.tables.view("numbers").rows == 0
+
+
+def test_rejects_are_quarantined_once_with_reason_and_source(home: Settings) -> None:
+    runner, _ = in_flow(chain())
+    fresh = Runner(home)
+    rows = fresh.tables.view("quarantine").scan().sort("row").collect()
+    assert rows.select("stage", "row", "reason", "detail", "source").rows() == [
+        ("make_numbers", "n0", "divisible", "0 = 3 * 0", "nowhere@0"),
+        ("make_numbers", "n3", "divisible", "3 = 3 * 1", "nowhere@0"),
+    ]
+    assert set(rows["fingerprint"]) == {runner.calls[0].fingerprint}
+
+
+def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(home: Settings) -> None:
+    runner, parent = in_flow(chain(count=8))
+    client = mlflow.MlflowClient()
+    call = runner.lineage.call_of(runner.calls[1].ref)
+    nested = client.get_run(call["mlflow_run"])
+    assert nested.data.tags["mlflow.parentRunId"] == parent
+    assert nested.data.params["offset"] == "0"
+    assert nested.data.tags["fingerprint"] == runner.calls[1].fingerprint
+    assert nested.data.metrics["rows_out"] == 5
+    inputs = {d.dataset.name: d for d in nested.inputs.dataset_inputs}
+    made, read = runner.calls[1].ref, runner.calls[0].ref
+    assert set(inputs) == {str(made), str(read)}
+    profile = json.loads(inputs[str(made)].dataset.profile)
+    assert profile == {"rows": 5, "version": made.version, "sha256": made.digest}
+    assert json.loads(inputs[str(read)].dataset.schema)["n"] == "int64"
+    curve = client.get_metric_history(runner.lineage.call_of(read)["mlflow_run"], "largest")
+    assert [(m.step, m.value) for m in sorted(curve, key=lambda m: m.step)] == [(0, 1), (1, 2), (2, 4), (3, 5), (4, 7)]
+    assert client.get_run(parent).data.metrics["make_numbers.rows_rejected"] == 3
+
+
+def test_prefect_shows_the_task_its_progress_and_its_tables(home: Settings) -> None:
+    _, parent = in_flow(chain(count=9, offset=5))
+    flow_id = mlflow.MlflowClient().get_run(parent).data.tags["prefect_flow_run"]
+    with get_client(sync_client=True) as client:
+        task_runs = [t for t in client.read_task_runs() if str(t.flow_run_id) == flow_id]
+        artifacts = [a for a in client.read_artifacts() if str(a.flow_run_id) == flow_id]
+    assert sorted(t.name for t in task_runs) == ["make_numbers all", "square all"]
+    assert {t.state.name for t in task_runs} == {"Completed"}
+    kinds = {(a.key, a.type) for a in artifacts}
+    assert {
+        ("make-numbers-progress", "progress"),
+        ("square-read", "table"),
+        ("make-numbers-rejected", "table"),
+    } <= kinds
+    assert next(a for a in artifacts if a.type == "progress").data == 100.0
+
+
+def test_a_model_comes_back_as_it_was_or_not_at_all(home: Settings) -> None:
+    def body(run: Runner) -> None:
+        numbers = run.call(MAKE, Count(), {})
+        squares = run.call(SQUARE, Keep(), {"numbers": (numbers,)})
+        model = run.call(FIT, Keep(), {"squares": (squares,)})
+        run.call(APPLY, Keep(), {"model": (model,)})
+
+    runner, _ = in_flow(body)
+    assert runner.tables.view("squares").scan().collect()["n"].to_list() == [1 + 4 + 16 + 25]
+    ref = runner.calls[2].ref
+    version = mlflow.MlflowClient().get_model_version("sum-model", str(ref.version))
+    assert version.tags["fingerprint"] == runner.calls[2].fingerprint
+    stored = Path(version.source.removeprefix("file://")) / "model.json"
+    stored.write_text(stored.read_text().replace("46", "47"))
+    with pytest.raises(DamagedModelError, match="sum-model"):
+        in_flow(lambda run: run.call(APPLY, Keep(offset=1), {"model": (ref,)}))
+
+
+def test_a_plan_computes_nothing_and_says_what_waits(home: Settings) -> None:
+    in_flow(lambda run: run.call(MAKE, Count(), {}))
+    RAN.clear()
+    dry = Runner(home, dry=True)
+    numbers = dry.call(MAKE, Count(), {})
+    squares = dry.call(SQUARE, Keep(), {"numbers": (numbers,)})
+    dry.call(FIT, Keep(), {"squares": None if squares is None else (squares,)})
+    assert RAN == []
+    assert states(dry) == [("make_numbers", "cached"), ("square", "to do"), ("fit", "waits")]
+
+
+def test_an_older_artifact_can_be_made_current_again(home: Settings) -> None:
+    first, _ = in_flow(chain(offset=0))
+    in_flow(chain(offset=1))
+    old = first.calls[1].ref
+    runner = Runner(home)
+    back = runner.make_current(old)
+    assert back.version > old.version
+    assert runner.tables.view("squares").digest() == old.digest
+    assert runner.make_current(back) == back, "nothing to do the second time"
+
+
+def test_a_row_is_traced_to_the_rows_it_came_from(home: Settings) -> None:
+    runner, _ = in_flow(chain())
+    hops = runner.lineage.trace(row_id("squares", 16))
+    assert [(h.depth, h.artifact.split("@")[0], h.row["n"]) for h in hops] == [(0, "squares", 16), (1, "numbers", 4)]
+    with pytest.raises(LookupError, match="no row"):
+        runner.lineage.trace("ffffffffffff")
