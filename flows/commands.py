@@ -40,9 +40,12 @@ def warehouse_tables() -> Tables:
 def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
     """Run a flow in this process and print what was made, the key figures and where to look closer."""
     from flows.catalogue import configured, entry
-    from flows.runner import ON_CALL
+    from flows.runner import ON_CALL, Runner
 
     config = configured(flow, profile or Settings().profile, changes, paths)
+    entry(flow).stages(
+        Runner(Settings(), dry=True), config
+    )  # a mistake in the inputs ends here, before a server starts
     out.print(f"[bold]{flow}[/] on {Settings().warehouse_uri()}")
     started = time.perf_counter()
     calls: list[Call] = []
@@ -59,7 +62,18 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
         out.print(f"{computed} stages computed, {len(calls) - computed} reused, {time.perf_counter() - started:.0f} s")
     else:
         out.print(f"nothing recomputed: all {len(calls)} artifacts exist, {time.perf_counter() - started:.0f} s")
-    _figures([c.ref for c in calls if c.ref is not None])
+    refs = [call.ref for call in calls if call.ref is not None]
+    _figures(refs)
+    if flow == "mine" and not config.paths:
+        from flows.sample_figures import sample_figures
+
+        out.print("[bold]the sample crawl's truth says[/]")
+        figures = sample_figures(warehouse_tables(), refs, Settings().absolute_home() / "sample-crawl" / "truth")
+        for name, recall, precision, hits, wanted, _ in figures.iter_rows():
+            out.print(
+                f"  {name:<22} recall {recall:.4f}  precision {precision:.4f}  ({hits:,} of {wanted:,})",
+                highlight=False,
+            )
     out.print(LOOK_CLOSER, highlight=False)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prefect import flow
 from pydantic import Field
 
 from flows.crawl_inputs import CrawlInputs, crawl_inputs
 from flows.run import flow_run
 from flows.runner import Runner
-from tasks.mine import (
-    decontaminate,
-    deduplicate,
-    extract_text,
-    read_warc,
-    recall_domains,
-    score_pages,
-    train_classifier,
-)
+from tasks.mine.decontaminate import STAGE as DECONTAMINATE
+from tasks.mine.decontaminate import DecontaminateConfig
+from tasks.mine.deduplicate import STAGE as DEDUPLICATE
+from tasks.mine.deduplicate import DeduplicateConfig
+from tasks.mine.extract_text import STAGE as EXTRACT_TEXT
+from tasks.mine.extract_text import ExtractTextConfig
+from tasks.mine.read_warc import STAGE as READ_WARC
+from tasks.mine.read_warc import ReadWarcConfig
+from tasks.mine.recall_domains import STAGE as RECALL_DOMAINS
+from tasks.mine.recall_domains import RecallDomainsConfig, overlap
+from tasks.mine.score_pages import STAGE as SCORE_PAGES
+from tasks.mine.score_pages import ScorePagesConfig
+from tasks.mine.train_classifier import STAGE as TRAIN_CLASSIFIER
+from tasks.mine.train_classifier import TrainClassifierConfig
 from tasks.stage import StageConfig
 from warehouse.lineage import ArtifactRef
 
@@ -46,13 +49,13 @@ class MineConfig(StageConfig):
     """Rounds of train, score and recall at most (DeepSeekMath: 4)."""
     stop_overlap: float = Field(0.98, gt=0.0, le=1.0)
     """Stop when this share of a round's pages was already held (DeepSeekMath: about 0.98)."""
-    read_warc: read_warc.ReadWarcConfig = read_warc.ReadWarcConfig()
-    extract_text: extract_text.ExtractTextConfig = extract_text.ExtractTextConfig()
-    train_classifier: train_classifier.TrainClassifierConfig = train_classifier.TrainClassifierConfig()
-    score_pages: score_pages.ScorePagesConfig = score_pages.ScorePagesConfig()
-    recall_domains: recall_domains.RecallDomainsConfig = recall_domains.RecallDomainsConfig()
-    deduplicate: deduplicate.DeduplicateConfig = deduplicate.DeduplicateConfig()
-    decontaminate: decontaminate.DecontaminateConfig = decontaminate.DecontaminateConfig()
+    read_warc: ReadWarcConfig = ReadWarcConfig()
+    extract_text: ExtractTextConfig = ExtractTextConfig()
+    train_classifier: TrainClassifierConfig = TrainClassifierConfig()
+    score_pages: ScorePagesConfig = ScorePagesConfig()
+    recall_domains: RecallDomainsConfig = RecallDomainsConfig()
+    deduplicate: DeduplicateConfig = DeduplicateConfig()
+    decontaminate: DecontaminateConfig = DecontaminateConfig()
 
 
 @flow(name="mine")
@@ -67,12 +70,12 @@ def run_mine(run: Runner, config: MineConfig) -> Refs:
     """The stages in order; the same code plans (`Runner(dry=True)`) and runs."""
     given = crawl_inputs(config, run.settings)
     pages = {month: _pages(run, config, given, month) for month in given.months}
-    scores = _scores(run, config, given, pages)
+    scores = _scores(run, config, given, _all(pages))
     corpus: list[ArtifactRef] = []
     unique: dict[str, ArtifactRef | None] = {}
     for month in given.months:
-        unique[month] = _unique(run, config, pages[month], scores[month], unique, month)
-        made = run.call(decontaminate.STAGE, config.decontaminate,
+        unique[month] = _unique(run, config, pages[month], scores, unique, month)
+        made = run.call(DECONTAMINATE, config.decontaminate,
                         {"pages_unique": _one(unique[month]), "benchmarks": given.benchmarks}, [month])  # fmt: skip
         if made is not None:
             corpus.append(made if run.dry else run.make_current(made))
@@ -80,53 +83,43 @@ def run_mine(run: Runner, config: MineConfig) -> Refs:
 
 
 def _pages(run: Runner, config: MineConfig, given: CrawlInputs, month: str) -> ArtifactRef | None:
-    records = run.call(read_warc.STAGE, config.read_warc, {"crawl": given.crawl[month]}, [month])
-    return run.call(extract_text.STAGE, config.extract_text, {"crawl_records": _one(records)}, [month])
+    records = run.call(READ_WARC, config.read_warc, {"crawl": given.crawl[month]}, [month])
+    return run.call(EXTRACT_TEXT, config.extract_text, {"crawl_records": _one(records)}, [month])
 
 
-def _scores(
-    run: Runner, config: MineConfig, given: CrawlInputs, pages: dict[str, ArtifactRef | None]
-) -> dict[str, ArtifactRef | None]:
+def _scores(run: Runner, config: MineConfig, given: CrawlInputs, pages: Refs | None) -> ArtifactRef | None:
     """Rounds of train, score and recall until a round brings little new; or one scoring by an older classifier."""
     held = run.lineage.current("classifier") if config.classifier == "latest" else None
     if held is not None:
-        return _score(run, config, pages, (held,), _round_of(run, held))
-    classifier_round, before, domains = 0, None, None
-    while True:
-        classifier_round += 1
-        train = config.train_classifier.model_copy(update={"round": classifier_round})
-        inputs = {"pages": _all(pages), "positives": given.positives, "negatives": given.negatives}
-        if before is not None:
-            inputs |= {"page_scores": _all(before), "domains": _one(domains)}
-        classifier = run.call(train_classifier.STAGE, train, inputs)
-        scores = _score(run, config, pages, _one(classifier), classifier_round)
+        return _score(run, config, given, pages, held)
+    before = domains = None
+    for number in range(1, config.max_rounds + 1):
+        inputs = {"pages": pages, "positives": given.positives, "negatives": given.negatives}
+        if number > 1:
+            inputs |= {"page_scores": _one(before), "domains": _one(domains)}
+        train = config.train_classifier.model_copy(update={"round": number})
+        scores = _score(run, config, given, pages, run.call(TRAIN_CLASSIFIER, train, inputs))
         seen = _overlap(run, before, scores)
-        run.metric("overlap", seen, classifier_round)
-        if classifier_round == config.max_rounds or (seen is not None and seen >= config.stop_overlap):
+        run.metric("overlap", seen, number)
+        if seen is not None and seen >= config.stop_overlap:
             return scores
         before = scores
-        domains = run.call(recall_domains.STAGE, config.recall_domains,
-                           {"page_scores": _all(scores), "review": given.review})  # fmt: skip
+        if number < config.max_rounds:
+            domains = run.call(RECALL_DOMAINS, config.recall_domains,
+                               {"page_scores": _one(scores), "review": given.review})  # fmt: skip
+    return before
 
 
 def _score(
-    run: Runner, config: MineConfig, pages: dict[str, ArtifactRef | None], classifier: Refs | None, number: int
-) -> dict[str, ArtifactRef | None]:
-    settings = config.score_pages.model_copy(update={"round": number})
-    return {
-        month: run.call(score_pages.STAGE, settings, {"pages": _one(ref), "classifier": classifier}, [month])
-        for month, ref in pages.items()
-    }
+    run: Runner, config: MineConfig, given: CrawlInputs, pages: Refs | None, classifier: ArtifactRef | None
+) -> ArtifactRef | None:
+    return run.call(SCORE_PAGES, config.score_pages, {"pages": pages, "classifier": _one(classifier)}, given.months)
 
 
-def _overlap(
-    run: Runner, before: dict[str, ArtifactRef | None] | None, now: dict[str, ArtifactRef | None]
-) -> float | None:
-    earlier, later = _all(before or {}), _all(now)
-    if not earlier or not later:
+def _overlap(run: Runner, before: ArtifactRef | None, now: ArtifactRef | None) -> float | None:
+    if before is None or now is None:
         return None
-    return recall_domains.overlap(*(run.view(refs).scan().select("page", "collected").collect()
-                                    for refs in (earlier, later)))  # fmt: skip
+    return overlap(*(run.view([ref]).scan().select("page", "collected").collect() for ref in (before, now)))
 
 
 def _unique(
@@ -134,16 +127,12 @@ def _unique(
     done: dict[str, ArtifactRef | None], month: str
 ) -> ArtifactRef | None:  # fmt: skip
     """Deduplicate a month against itself and the months before it, of this run or already in the warehouse."""
-    inputs = {"pages": _one(pages), "page_scores": _one(scores)}
+    inputs = {"pages": _one(pages), "page_scores": _one(scores and scores.only(month))}
     earlier = sorted({*done, *run.lineage.months("pages_unique")})
-    held = [done[m] if m in done else run.lineage.current("pages_unique", m) for m in earlier if m < month]
+    held = {m: done[m] if m in done else run.lineage.current("pages_unique", m) for m in earlier if m < month}
     if held:
-        inputs["held"] = None if None in held else tuple(ref for ref in held if ref is not None)
-    return run.call(deduplicate.STAGE, config.deduplicate, inputs, [month])
-
-
-def _round_of(run: Runner, classifier: ArtifactRef) -> int:
-    return int(run.lineage.config_of(classifier)["round"])
+        inputs["held"] = _all(held)
+    return run.call(DEDUPLICATE, config.deduplicate, inputs, [month])
 
 
 def _one(ref: ArtifactRef | None) -> Refs | None:
@@ -151,5 +140,6 @@ def _one(ref: ArtifactRef | None) -> Refs | None:
 
 
 def _all(refs: dict[str, ArtifactRef | None]) -> Refs | None:
-    found: Sequence[ArtifactRef] = [ref for ref in refs.values() if ref is not None]
-    return tuple(found) if len(found) == len(refs) and found else None
+    """All of them, or None while one is not made yet."""
+    found = tuple(ref for ref in refs.values() if ref is not None)
+    return found if len(found) == len(refs) else None

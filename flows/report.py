@@ -31,6 +31,7 @@ class StageReport:
         """Report on `stage` into the MLflow run `run_id`; rejects spool to `scratch` first."""
         self.stage, self.fingerprint, self.run_id = stage, fingerprint, run_id
         self.read = self.rejected = 0
+        self.worker_cpu_seconds = 0.0
         self.reasons: Counter[str] = Counter()
         self.metrics: dict[str, float] = {}
         self._progress: UUID | None = None
@@ -73,6 +74,10 @@ class StageReport:
     def rows_in(self, count: int) -> None:
         """Count rows read."""
         self.read += count
+
+    def cpu_seconds(self, seconds: float) -> None:
+        """Count CPU time of workers."""
+        self.worker_cpu_seconds += seconds
 
     def reject(self, rows: Iterable[RejectedRow]) -> None:
         """Spool rows for the quarantine."""

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ import mlflow
 import polars as pl
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
@@ -108,18 +110,22 @@ class Runner:
             mlflow.log_metric(name, value, step=step)
 
     def summarise(self, run_id: str) -> None:
-        """Log every stage's last figures to the flow's run, cached ones too, so that runs compare on one screen."""
-        client = mlflow.MlflowClient()
-        for call in self.calls:
-            if call.ref is None:
-                continue
-            made = self.lineage.call_of(call.ref)
-            parts = "" if call.ref.partitions == ("all",) else f".{','.join(call.ref.partitions)}"
+        """Log every stage call's figures to the flow's run, cached ones too, so that runs compare on one screen.
+
+        A stage that is called several times (a round, a month) makes a curve: the step is the call's number.
+        """
+        client, counted, metrics = mlflow.MlflowClient(), Counter[str](), []
+        now = int(time.time() * 1000)
+        for call in (c for c in self.calls if c.ref is not None):
+            made = self.lineage.call_of(call.ref) if call.ref else {}
+            counted[call.stage] += 1
             for name, value in client.get_run(made["mlflow_run"]).data.metrics.items():
-                client.log_metric(run_id, f"{call.stage}{parts}.{name}", value)
+                metrics.append(Metric(f"{call.stage}.{name}", value, now, counted[call.stage]))
         cached = sum(call.state == "cached" for call in self.calls)
-        client.log_metric(run_id, "stages_cached", cached)
-        client.log_metric(run_id, "stages_computed", len(self.calls) - cached)
+        metrics.append(Metric("stages_cached", cached, now, 0))
+        metrics.append(Metric("stages_computed", len(self.calls) - cached, now, 0))
+        for start in range(0, len(metrics), 500):
+            client.log_batch(run_id, metrics=metrics[start : start + 500])
 
     def view(self, refs: Sequence[ArtifactRef]) -> TableView:
         """One view over artifacts of the same table, each partition at its own version."""
@@ -172,7 +178,8 @@ class Runner:
                     "rows": ref.rows, "rows_in": report.read, "rejected": report.rejected,
                     "config": json.dumps(canonical(config), sort_keys=True), "inputs": _edges(given),
                     "mlflow_run": run_id, "prefect_run": str(task_run.id or ""), "git_sha": git_sha(),
-                    "started": started, "seconds": seconds, "cpu_seconds": _cpu_seconds() - cpu,
+                    "started": started, "seconds": seconds,
+                    "cpu_seconds": _cpu_seconds() - cpu + report.worker_cpu_seconds,
                 }
             )  # fmt: skip
         finally:

@@ -9,7 +9,9 @@ from typing import Any
 from flows.commands import out, warehouse_tables
 from flows.settings import Settings
 from tasks.mine.crawl_paths import resolve
-from tasks.mine.read_warc import payload_digest, read_record_at
+from tasks.mine.read_warc import ReadWarcConfig
+from tasks.mine.warc_page import record_digest
+from tasks.mine.warc_records import read_record_at
 from warehouse.lineage import Hop, Lineage
 
 SHOWN = ("url", "crawl_date", "language", "score", "cluster_size", "source_file", "offset", "length", "digest")
@@ -43,8 +45,9 @@ def _check(hop: Hop, crawl: Sequence[str] | None) -> None:
             f"bytes not checked: {row['source_file']} is not in {', '.join(places)}; name its folder with --crawl"
         )
         return
-    record = read_record_at(files[0].path, row["offset"], row["length"])
-    same = payload_digest(record) == row["digest"]
+    limits = ReadWarcConfig()
+    record = read_record_at(files[0].path, row["offset"], row["length"], limits)
+    same = record_digest(record, limits) == row["digest"]
     verdict = "[green]are the page[/]" if same else "[bold red]are NOT the page[/]"
     out.print(
         f"{files[0].path}\n  {len(record):,} bytes at {row['offset']:,}: their digest says they {verdict}",

@@ -75,6 +75,9 @@ class Report(Protocol):
     def rows_in(self, count: int) -> None:
         """Add to the rows read; at the end rows in = rows out + rows rejected, or the stage fails."""
 
+    def cpu_seconds(self, seconds: float) -> None:
+        """Add CPU time that worker processes took."""
+
     def reject(self, rows: Iterable[RejectedRow]) -> None:
         """Write rows to the quarantine."""
 

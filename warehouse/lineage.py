@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,10 @@ class ArtifactRef(BaseModel):
     """sha256 of the content: what downstream fingerprints depend on."""
     fingerprint: str = ""
     rows: int = 0
+
+    def only(self, partition: str) -> ArtifactRef:
+        """The same artifact, read in one of its partitions; its digest stays that of the whole."""
+        return self.model_copy(update={"partitions": (partition,)})
 
     def __str__(self) -> str:
         """`name@version`, with the partitions where they are not all."""
@@ -91,11 +94,6 @@ class Lineage:
         if found.is_empty():
             raise LookupError(f"{ref} is not in the lineage table")
         return found.row(-1, named=True)
-
-    def config_of(self, ref: ArtifactRef) -> dict[str, Any]:
-        """The canonical config with which an artifact was made."""
-        config: dict[str, Any] = json.loads(self.call_of(ref)["config"])
-        return config
 
     def trace(self, row: str) -> list[Hop]:
         """From a row back to what it was made from, table by table, following `parents`.

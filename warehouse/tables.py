@@ -26,7 +26,7 @@ from pyarrow import fs
 from warehouse.digest import TableDigest
 from warehouse.schema import TABLES, TableSchema
 
-ROW_GROUP_BYTES = 4 << 20
+ROW_GROUP_BYTES = 1 << 20
 ROW_GROUP_ROWS = 16_384
 COMMIT_TRIES = 60
 FOREVER = "interval 36500 days"
@@ -98,6 +98,12 @@ class TableView:
             if "partition" in names:
                 table = table.append_column("partition", pa.array([partition] * table.num_rows, pa.string()))
             yield from table.select(names).to_batches()
+
+    @property
+    def row_groups(self) -> int:
+        """Number of Parquet row groups: the most ranks among which `batches` can share the view."""
+        filesystem = fs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+        return sum(pq.ParquetFile(filesystem.open_input_file(path)).num_row_groups for path in self.paths)
 
     @property
     def rows(self) -> int:
