@@ -190,7 +190,7 @@ def _figures(refs: Sequence[ArtifactRef]) -> None:
         prints = {r.fingerprint for r in refs}
         reasons = (
             tables.view("quarantine").scan().filter(pl.col("fingerprint").is_in(prints)).group_by("stage", "reason")
-            .len("rows").sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
+            .agg(pl.col("count").sum().alias("rows")).sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
         )  # fmt: skip
         out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
 
@@ -198,5 +198,7 @@ def _figures(refs: Sequence[ArtifactRef]) -> None:
 def _line(call: Call) -> str:
     if call.state == "cached":
         return f"  [dim]{call.stage:<18} reused    {call.writes}[/]"
-    counts = f"{call.rows_in:,} in, {call.ref.rows:,} out, {call.rejected:,} rejected" if call.ref else ""
+    counts = ""
+    if call.ref is not None and call.ref.kind == "table":
+        counts = f"{call.rows_in:,} in, {call.ref.rows:,} out, {call.rejected:,} rejected"
     return f"  {call.stage:<18} {call.seconds:6.1f} s  {call.writes:<28} {counts}"

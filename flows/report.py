@@ -82,14 +82,14 @@ class StageReport:
     def reject(self, rows: Iterable[RejectedRow]) -> None:
         """Spool rows for the quarantine."""
         for rejected in rows:
-            self.rejected += 1
-            reason, detail = rejected.reject.reason, rejected.reject.detail
-            self.reasons[reason] += 1
+            reason, detail, count = rejected.reject.reason, rejected.reject.detail, rejected.reject.count
+            self.rejected += count
+            self.reasons[reason] += count
             self._rows.append(
                 {
                     "id": row_id(self.fingerprint, rejected.row, reason), "parents": [], "partition": self.fingerprint,
                     "fingerprint": self.fingerprint, "stage": self.stage, "row": rejected.row,
-                    "reason": reason, "detail": detail, "source": rejected.source,
+                    "reason": reason, "detail": detail, "count": count, "source": rejected.source,
                 }
             )  # fmt: skip
             if len(self._rows) >= SPOOL_ROWS:

@@ -46,7 +46,10 @@ def sample_figures(tables: Tables, refs: Iterable[ArtifactRef], truth_folder: Pa
     rows.append(("formulas", truth.Found(formulas["recall"], 1.0, 0, formulas["formulas"], 0)))
     broken = rejected.filter(pl.col("stage") == "read_warc").select(*truth.place_of(), "reason")
     outcomes = truth.record_outcomes(records, read("crawl_records"), broken)
-    settled = pl.when(pl.col("outcome") == "either").then(pl.max_horizontal("read", "rejected")).otherwise("rejected")
+    settled = (
+        pl.when(pl.col("outcome") == "either").then(pl.max_horizontal("read", "rejected"))
+        .when(pl.col("outcome") == "recover").then("read").otherwise("rejected")
+    )  # fmt: skip
     right = int(outcomes.select(settled.sum()).item())
     rows.append(("broken records", truth.Found(right / records.height, 1.0, right, records.height, records.height)))
     names = ["figure", "recall", "precision", "hits", "wanted", "returned"]

@@ -16,6 +16,7 @@ QUIET_AND_LOCAL = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PREFECT_SERVER_UI_V2_ENABLED": "false",
     # The warehouse is the truth: Prefect persists no results, and what it must write is JSON, not pickle.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",

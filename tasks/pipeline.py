@@ -28,6 +28,7 @@ from warehouse.tables import TableView
 REJECT = "_reject"
 """Metadata key under which a rejected document carries its `Reject` to the sink."""
 BATCH_DOCUMENTS = 256
+BATCH_BYTES = 16 << 20
 
 
 class RowStep(PipelineStep):
@@ -94,25 +95,27 @@ class Sink(PipelineStep):
         counts = {"in": 0, "out": 0, "rejected": 0, "cpu_seconds": 0.0}
         started = time.process_time()
         rows: list[dict[str, Any]] = []
+        size_bytes = 0
         with (
             pa.OSFile(str(self.folder / f"{rank:06}.arrow"), "wb") as file,
             pa.ipc.new_file(file, self.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer,
             (self.folder / f"{rank:06}.rejects.jsonl").open("w") as rejects,
         ):
             for doc in data:
-                counts["in"] += 1
                 reject = doc.metadata.pop(REJECT, None)
+                counts["in"] += reject.count if reject else 1
                 if reject is not None:
-                    counts["rejected"] += 1
+                    counts["rejected"] += reject.count
                     source = f"{doc.metadata.get('source_file', '')}@{doc.metadata.get('offset', '')}".strip("@")
-                    json.dump([doc.id, reject.reason, reject.detail, source], rejects)
+                    json.dump([doc.id, reject.reason, reject.detail, reject.count, source], rejects)
                     rejects.write("\n")
                     continue
                 counts["out"] += 1
                 rows.append({**doc.metadata, "id": doc.id, "text": doc.text})
-                if len(rows) == BATCH_DOCUMENTS:
+                size_bytes += len(doc.text) + len(doc.metadata.get("payload") or b"")
+                if len(rows) == BATCH_DOCUMENTS or size_bytes >= BATCH_BYTES:
                     writer.write(_batch(rows, self.schema))
-                    rows = []
+                    rows, size_bytes = [], 0
             if rows:
                 writer.write(_batch(rows, self.schema))
         counts["cpu_seconds"] = time.process_time() - started
@@ -168,8 +171,8 @@ def run_blocks(
             report.cpu_seconds(counts["cpu_seconds"])
         with (folder / f"{rank:06}.rejects.jsonl").open() as lines:
             report.reject(
-                RejectedRow(row, Reject(reason, detail), source)
-                for row, reason, detail, source in map(json.loads, lines)
+                RejectedRow(row, Reject(reason, detail, count), source)
+                for row, reason, detail, count, source in map(json.loads, lines)
             )
         with pa.OSFile(str(folder / f"{rank:06}.arrow")) as file:
             reader = pa.ipc.open_file(file)

@@ -36,6 +36,8 @@ class Reject:
 
     reason: str
     detail: str = ""
+    count: int = 1
+    """Rows it stands for: records that are never pages are counted by reason, not listed one by one."""
 
 
 @dataclass(frozen=True)

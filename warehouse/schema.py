@@ -157,6 +157,7 @@ QUARANTINE = TableSchema(
         Column("row", pa.string(), "id of the rejected row, or a source position where it has none"),
         Column("reason", pa.string(), "short reason, the same words for the same cause"),
         Column("detail", pa.string(), "what exactly: the matched words, the error, the twin's id"),
+        Column("count", pa.int64(), "rows it stands for; more than 1 where a kind is counted, not listed", "rows"),
         Column("source", pa.string(), "where it came from: file@offset, or a parent id"),
     ),
 )
