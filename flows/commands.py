@@ -153,6 +153,8 @@ def extract_page(file: str, url: str, *, formulas_only: bool) -> None:
 
     html = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     found = extract(html, url)
+    if found.reject is not None:
+        raise ValueError(f"{file}: {found.reject.reason} {found.reject.detail}".rstrip())
     sys.stdout.write("\n".join(found.formulas) if formulas_only else found.text)
     sys.stdout.write("\n")
     carriers = ", ".join(found.carriers) or "none"
@@ -189,8 +191,9 @@ def _figures(refs: Sequence[ArtifactRef]) -> None:
     if tables.exists("quarantine"):
         prints = {r.fingerprint for r in refs}
         reasons = (
-            tables.view("quarantine").scan().filter(pl.col("fingerprint").is_in(prints)).group_by("stage", "reason")
-            .agg(pl.col("count").sum().alias("rows")).sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
+            tables.view("quarantine").scan().filter(pl.col("fingerprint").is_in(prints))
+            .group_by("stage", "reason").agg(pl.col("count").sum().alias("rows"))
+            .sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
         )  # fmt: skip
         out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
 

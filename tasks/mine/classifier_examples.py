@@ -33,10 +33,13 @@ def choose(
     most_sample: int,
     stray_share: float,
     seed: int,
+    blind_negatives: bool = False,
 ) -> Choice:
     """Choose among `pages` (id, url, domain), given the previous round's `page_scores` and `domains` if any.
 
-    Without a previous round nothing tells which pages are mathematics, and none is chosen but the sample.
+    Without a previous round nothing tells which pages are mathematics, and none is chosen but the sample; with
+    `blind_negatives` (there are no negative seeds) random pages are negatives, as in the paper: most of a crawl is
+    not mathematics, and training leaves out those that a model of other domains doubts.
     Positives and negatives are dealt out domain by domain, so that one large site cannot fill a class. A collected
     page outside the mathematical lines is a negative where at most `stray_share` of its line was collected or
     where a person vetoed the line; elsewhere it is left out.
@@ -47,7 +50,7 @@ def choose(
     )
     sample = keyed.sort("order")["id"].head(most_sample).to_list()
     if scores is None or domains is None:
-        return Choice([], [], sample)
+        return Choice([], _deal(keyed.sort("order"), most_negatives) if blind_negatives else [], sample)
     lines = find_lines(keyed, domains).select(pl.exclude("domain"))
     collected = scores.select(pl.col("page").alias("id"), "collected")
     known = (

@@ -21,7 +21,7 @@ from tasks.mine.formulas import Formula, TooManyElementsError, lift, lift_text
 from tasks.mine.formulas.delimiters import escape_less_than
 from tasks.mine.formulas.ledger import without_tokens
 from tasks.mine.main_content import main_content
-from tasks.pipeline import ReadTable, RowStep, run_blocks
+from tasks.pipeline import ReadTable, RowStep, ranks_for, run_blocks
 from tasks.stage import Inputs, Reject, Report, Stage, StageConfig
 from warehouse.ids import row_id
 from warehouse.schema import PAGES
@@ -34,6 +34,7 @@ _MANY_ATTRIBUTES = re.compile(
     % (_ATTRIBUTE, MAX_ATTRIBUTES - 1, _ATTRIBUTE, _ATTRIBUTE, MAX_ATTRIBUTES)
 )
 """A tag with too many attributes: the parser's time grows with their square (50,000: over 4 s). Linear to match."""
+
 _BLANK_LINES = re.compile(r"\n\s*\n\s*")
 
 
@@ -42,12 +43,10 @@ class ExtractTextConfig(StageConfig):
 
     min_text_chars: int = Field(50, ge=1, le=100_000)
     """Shortest main content that is kept, in characters."""
-    max_html_bytes: int = Field(8_000_000, ge=1_000, le=100_000_000)
-    """Longest body that is parsed, in bytes."""
+    max_html_bytes: int = Field(2_000_000, ge=1_000, le=100_000_000)
+    """Longest body that is parsed, in bytes; up to here no page of the fuzz tests takes a second."""
     max_depth: int = Field(512, ge=16, le=2_000)
     """Deepest nesting that is read, in elements; browsers flatten beyond 512."""
-    shards: int = Field(8, ge=1, le=10_000)
-    """Parts that the table is dealt into, independent of the number of processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Extraction:
     """A page as text.
 
     `text` holds formulas as `$…$` and `$$…$$`; `formulas` are their LaTeX in document order, `carriers` the sorted
-    names of the markup that carried them.
+    names of the markup that carried them. A page without any text has a `reject` that says why.
     """
 
     text: str
@@ -63,46 +62,47 @@ class Extraction:
     formulas: tuple[str, ...]
     carriers: tuple[str, ...]
     charset: str
+    reject: Reject | None = None
 
 
-def extract(html: bytes, url: str = "", *, charset: str = "", max_depth: int = 512) -> Extraction | Reject:
-    """Extract the main content of an HTML page, or say why there is none.
+def extract(html: bytes, url: str = "", *, charset: str = "", max_depth: int = 512) -> Extraction:
+    """Extract the main content of an HTML page; where there is none, `reject` says why.
 
     `charset` is what the server or the record says; without it the page's own declaration and its bytes decide.
     """
     if not html.strip(b"\0 \t\r\n"):
-        return Reject("empty body", url)
+        return _nothing("empty body", url)
     if _MANY_ATTRIBUTES.match(html):
-        return Reject("too many attributes", f"more than {MAX_ATTRIBUTES} in one tag")
+        return _nothing("too many attributes", f"more than {MAX_ATTRIBUTES} in one tag")
     charset = charset or detect_encoding(html, from_html_meta=True) or "utf-8"
     source = without_tokens(_decode(html, charset))
     if b"$" in html or b"\\(" in html:
         source = escape_less_than(source)
     tree = HTMLTree.parse(source)
     if tree.body is None:
-        return Reject("no body", url)
+        return _nothing("no body", url)
     if tree.document is not None and tree.document.query_selector("*" + ">*" * max_depth + ":first-child") is not None:
-        return Reject("nested too deep", f"more than {max_depth} elements")
+        return _nothing("nested too deep", f"more than {max_depth} elements")
     lower = source.lower().encode("utf-8", "replace") if _WIDE.search(charset) else html.lower()
     try:
         ledger = lift(tree, lower)
     except TooManyElementsError as error:
-        return Reject("too many elements", str(error))
+        return _nothing("too many elements", str(error))
     article = main_content(tree)
     text, formulas = ledger.restore(article.text)
     title, _ = ledger.restore(article.title)
     return _extraction(text, title, formulas, charset)
 
 
-def extract_plain(body: bytes, *, charset: str = "") -> Extraction | Reject:
+def extract_plain(body: bytes, *, charset: str = "") -> Extraction:
     """The same for a body that is text already (a WET record): its delimited formulas are recognised."""
     if not body.strip(b"\0 \t\r\n"):
-        return Reject("empty body")
+        return _nothing("empty body")
     charset = charset or detect_encoding(body) or "utf-8"
     text, ledger = lift_text(without_tokens(_decode(body, charset)).replace("\0", " "))
     text, formulas = ledger.restore(text)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return _extraction(text, first[:200], formulas, charset)
+    return _extraction(_BLANK_LINES.sub("\n\n", text), first[:200], formulas, charset)
 
 
 def _decode(body: bytes, charset: str) -> str:
@@ -114,13 +114,19 @@ def _decode(body: bytes, charset: str) -> str:
 
 
 def _extraction(text: str, title: str, formulas: tuple[Formula, ...], charset: str) -> Extraction:
+    text = text.strip()
     return Extraction(
-        text=_BLANK_LINES.sub("\n\n", text).strip(),
+        text=text,
         title=" ".join(title.split()),
         formulas=tuple(formula.tex for formula in formulas),
         carriers=tuple(sorted({formula.carrier for formula in formulas})),
         charset=charset,
+        reject=None if text else Reject("no main text"),
     )
+
+
+def _nothing(reason: str, detail: str = "") -> Extraction:
+    return Extraction("", "", (), (), "", Reject(reason, detail))
 
 
 class ExtractText(RowStep):
@@ -144,10 +150,8 @@ class ExtractText(RowStep):
             page = extract_plain(body, charset=charset)
         else:
             page = extract(body, row.get("url") or "", charset=charset, max_depth=self.config.max_depth)
-        if isinstance(page, Reject):
-            return page
-        if not page.text:
-            return Reject("no main text")
+        if page.reject is not None:
+            return page.reject
         if len(page.text) < self.config.min_text_chars:
             return Reject("text too short", f"{len(page.text)} characters")
         row.update(
@@ -165,10 +169,11 @@ class ExtractText(RowStep):
 
 def extract_text(config: ExtractTextConfig, inputs: Inputs, report: Report) -> Iterator[pa.RecordBatch]:
     """Every crawl record as a page of `pages`, or in the quarantine."""
+    records = inputs.tables["crawl_records"]
     yield from run_blocks(
-        [ReadTable(inputs.tables["crawl_records"]), ExtractText(config)],
+        [ReadTable(records), ExtractText(config)],
         schema=PAGES.arrow,
-        tasks=config.shards,
+        tasks=ranks_for(records, inputs.workers),
         workers=inputs.workers,
         scratch=inputs.scratch,
         report=report,

@@ -102,6 +102,7 @@ def train_round(
         most_sample=config.sample_pages if config.cut in ("share", "tokens") else 0,
         stray_share=config.stray_share,
         seed=config.seed,
+        blind_negatives=not negatives,
     )
     lines = _lines(pages, choice)
     examples = _gather(config, positives, negatives, choice, lines, dict(index.select("id", "domain").iter_rows()))

@@ -99,7 +99,7 @@ def stock(files: tuple[SourceFile, ...], classifier: Path, work: Path) -> dict[s
     signatures = MinhashDedupSignature(str(work / "signatures"), config, language="zho")
     signatures.word_tokenizer = Blanks()
     FastTextClassifierFilter._requires_dependencies = []  # fasttext-community goes by another name
-    classify = FastTextClassifierFilter(str(classifier / "classifier.bin"), keep_labels=(MATHEMATICS, 0.5))
+    classify = FastTextClassifierFilter(str(classifier / "classifier.bin"), keep_labels=(MATHEMATICS.removeprefix("__label__"), 0.5))
     pages = ParquetWriter(str(work / "pages"))
     steps: list[list[Any]] = [
         [WarcReader(str(crawl)), Trafilatura(timeout=5), pages],
@@ -142,7 +142,9 @@ def main() -> None:
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     with tempfile.TemporaryDirectory() as folder:
         crawl = generate(Path(folder) / "sample")
-        sets = {"sample crawl, one month": tuple(source(p) for p in crawl.files["2026-01"] if "wet" not in p.name)}
+        # The month's last file is left out: stock datatrove ends at its first damaged record.
+        sound = [p for p in crawl.files["2026-01"] if "wet" not in p.name][:-1]
+        sets = {"sample crawl, one month": tuple(map(source, sound))}
         data = Path(os.environ.get("RIGOR_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
         real = data / "web" / "warc" / "licensed-pages-cc-shaped.warc.gz"
         if real.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -219,8 +220,18 @@ def test_a_wrongly_labelled_domain_is_contradicted_by_the_others(tmp_path: Path)
     assert scores[wrong].max() < scores[examples.math & ~wrong].min()
 
 
+def test_without_negative_seeds_random_pages_of_the_crawl_are_negatives() -> None:
+    pages = pl.DataFrame({"id": [f"p{i}" for i in range(40)], "url": [f"http://s{i % 4}.org/{i}" for i in range(40)],
+                          "domain": [f"s{i % 4}.org" for i in range(40)]})  # fmt: skip
+    rules = {"most_positives": 10, "most_negatives": 8, "most_sample": 0, "stray_share": 0.1, "seed": 3}
+    blind = choose(pages, None, None, **rules, blind_negatives=True)
+    assert blind.positives == []
+    assert Counter(int(i[1:]) % 4 for i in blind.negatives) == {0: 2, 1: 2, 2: 2, 3: 2}, "dealt out domain by domain"
+    assert choose(pages, None, None, **rules).negatives == []
+
+
 def test_a_round_without_examples_is_refused(
     tables: Tables, seeds: dict[str, tuple[SourceFile, ...]], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
-        train(tables, {"positives": seeds["positives"], "negatives": ()}, tmp_path / "none", 1)
+        train(tables, {"positives": (), "negatives": seeds["negatives"]}, tmp_path / "none", 1)
