@@ -12,6 +12,10 @@ from flows.config import ConfigError
 from flows.settings import Settings
 
 
+class BackfillError(ValueError):
+    """Some months failed; the table above says which and why."""
+
+
 def months_between(first: str, last: str) -> list[str]:
     """All months from `first` to `last`, both included, as YYYY-MM.
 
@@ -75,7 +79,7 @@ def backfill_flow(
     if not dry_run:
         out.print(table)
     if failed:
-        raise RuntimeError(f"{failed} of {len(months)} months failed; run the same command again to resume")
+        raise BackfillError(f"{failed} of {len(months)} months failed; run the same command again to resume")
 
 
 def _run(name: str, config: object) -> tuple[list[str], list[str]]:

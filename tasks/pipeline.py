@@ -98,7 +98,7 @@ class Sink(PipelineStep):
         size_bytes = 0
         with (
             pa.OSFile(str(self.folder / f"{rank:06}.arrow"), "wb") as file,
-            pa.ipc.new_file(file, self.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer,
+            pa.ipc.new_file(file, self.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer,
             (self.folder / f"{rank:06}.rejects.jsonl").open("w") as rejects,
         ):
             for doc in data:

@@ -15,7 +15,11 @@ _PROBLEM = (
     Column("prompt", pa.string(), "the problem as posed"),
     Column("gold", pa.string(), "reference answer; '' where only tests or a kind of behaviour are asked for"),
     Column("checker", pa.string(), "who judges an answer, see tasks/curate/check_answer.py"),
-    Column("tests", pa.string(), "JSON that the checker needs: asserts and entry point, options, or a scorer's data"),
+    Column(
+        "tests",
+        pa.string(),
+        "JSON that the checker needs: asserts and entry point, options, or a scorer's data",
+    ),
 )
 
 PROBLEMS = TableSchema(
@@ -24,11 +28,19 @@ PROBLEMS = TableSchema(
     ("family", "language", "prompt", "gold"),
     (
         *_PROBLEM,
-        Column("params", pa.string(), "JSON of the operands the problem was made from; {} where nothing is rebuilt"),
+        Column(
+            "params",
+            pa.string(),
+            "JSON of the operands the problem was made from; {} where nothing is rebuilt",
+        ),
         Column("template", pa.string(), "the wording, its operands masked"),
         Column("group", pa.string(), "hash of what makes it the same problem in other words or another order"),
         Column("reference", pa.string(), "a reference response or program; '' where there is none"),
-        Column("rejected", pa.string(), "a response of the other kind, for preference pairs; '' where there is none"),
+        Column(
+            "rejected",
+            pa.string(),
+            "a response of the other kind, for preference pairs; '' where there is none",
+        ),
     ),
 )
 
@@ -57,7 +69,11 @@ SYNTHETIC_CORPUS = TableSchema(
         Column("first_wrong", pa.int16(), "first step that the step checker calls wrong; null: none", "steps"),
         Column("steps_checked", pa.int16(), "steps with a claim that the checker decided", "steps"),
         Column("correct", pa.bool_(), "the answer part is right"),
-        Column("pretrain", pa.bool_(), "belongs to the pre-training corpus: correct, or within the share of wrong"),
+        Column(
+            "pretrain",
+            pa.bool_(),
+            "belongs to the pre-training corpus: correct, or within the share of wrong",
+        ),
     ),
 )
 

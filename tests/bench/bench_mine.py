@@ -1,13 +1,11 @@
 """Pages per CPU second of the mine: ours v stock datatrove, on the same pages, in turn, on one core.
 
-`python -m tests.bench.bench_mine [repeats]`, or `make bench-mine`.
+`python -m tests.bench.bench_mine STOCK_PYTHON [repeats]`, or `make bench-mine`, which makes the stock environment.
 
 Both read WARC files, extract text, score it with the same fastText model, remove near duplicates and write Parquet.
-Ours: read_warc → extract_text → score_pages → deduplicate, with every commit to Delta. datatrove: WarcReader →
-Trafilatura → FastTextClassifierFilter → MinHash (signatures, buckets, clusters, filter) → ParquetWriter, with its
-defaults but for the word splitter (spaCy is not installed; splitting at blanks is cheaper) and the logging.
-CPU seconds are this process's and its children's. Pages: the sample crawl's first month, and, where the test data
-is there, 210 real pages in Common Crawl's shape.
+Ours: read_warc → extract_text → score_pages → deduplicate, with every commit to Delta. datatrove: `stock_mine.py`.
+CPU seconds after imports, children included. Pages: the sample crawl's first month, and, where the test data is
+there, 210 real pages in Common Crawl's shape; each set is read `COPIES` times over, so that fixed costs weigh little.
 """
 
 from __future__ import annotations
@@ -17,34 +15,27 @@ import os
 for _name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 
+import json
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
-from datatrove.pipeline.dedup.minhash import MinhashConfig
-from datatrove.pipeline.extractors import Trafilatura
-from datatrove.pipeline.filters import FastTextClassifierFilter
-from datatrove.pipeline.readers import ParquetReader, WarcReader
-from datatrove.pipeline.writers import ParquetWriter
-from datatrove.utils.hashing import HashConfig
 from datatrove.utils.logging import logger
 
 from tasks.mine import deduplicate, extract_text, read_warc, score_pages, train_classifier
-from tasks.mine.classifier_file import MATHEMATICS
 from tasks.sample_crawl import generate
 from tasks.stage import Inputs, RejectedRow, SourceFile, Stage
-from tests.bench.bench_dedup import Blanks
 from warehouse.schema import TABLES
 from warehouse.tables import Tables, TableView
+
+COPIES = 4
 
 
 class Silent:
@@ -89,31 +80,17 @@ def ours(files: tuple[SourceFile, ...], classifier: Path, work: Path) -> dict[st
     return {"pages": pages.rows, "kept": unique.rows}
 
 
-def stock(files: tuple[SourceFile, ...], classifier: Path, work: Path) -> dict[str, int]:
-    """datatrove's own blocks."""
+def stock(python: str, files: tuple[SourceFile, ...], classifier: Path, work: Path) -> tuple[float, dict[str, int]]:
+    """datatrove in its own environment: CPU seconds and counts."""
     crawl = work / "crawl"
     crawl.mkdir()
     for file in files:
         shutil.copy(file.path, crawl)
-    config = MinhashConfig(n_grams=5, num_buckets=20, hashes_per_bucket=6, hash_config=HashConfig(precision=64))
-    signatures = MinhashDedupSignature(str(work / "signatures"), config, language="zho")
-    signatures.word_tokenizer = Blanks()
-    FastTextClassifierFilter._requires_dependencies = []  # fasttext-community goes by another name
-    classify = FastTextClassifierFilter(str(classifier / "classifier.bin"), keep_labels=(MATHEMATICS.removeprefix("__label__"), 0.5))
-    pages = ParquetWriter(str(work / "pages"))
-    steps: list[list[Any]] = [
-        [WarcReader(str(crawl)), Trafilatura(timeout=5), pages],
-        [ParquetReader(str(work / "pages")), classify, ParquetWriter(str(work / "math"))],
-        [ParquetReader(str(work / "math")), signatures],
-        [MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"), config=config)],
-        [MinhashDedupCluster(str(work / "buckets"), str(work / "remove"), config=config)],
-        [ParquetReader(str(work / "math")), MinhashDedupFilter(str(work / "remove")), ParquetWriter(str(work / "out"))],
-    ]
-    for number, blocks in enumerate(steps):
-        tasks = config.num_buckets if isinstance(blocks[0], MinhashDedupBuckets) else 1
-        LocalPipelineExecutor(blocks, tasks=tasks, workers=1, logging_dir=str(work / f"log{number}")).run()
-    counted = [pl.scan_parquet(str(work / d / "*.parquet")).select(pl.len()).collect().item() for d in ("pages", "out")]
-    return {"pages": counted[0], "kept": counted[1]}
+    script = Path(__file__).with_name("stock_mine.py")
+    command = [python, str(script), str(crawl), str(classifier / "classifier.bin"), str(work)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    return figures["cpu_seconds"], {"pages": figures["pages"], "kept": figures["kept"]}
 
 
 def cpu_seconds() -> float:
@@ -122,12 +99,18 @@ def cpu_seconds() -> float:
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
-def measure(run: Callable[..., dict[str, int]], *args: Any) -> tuple[float, dict[str, int]]:
-    """CPU seconds and counts of one run in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = cpu_seconds()
-        counts = run(*args, Path(folder))
-        return cpu_seconds() - started, counts
+def timed(files: tuple[SourceFile, ...], classifier: Path, work: Path) -> tuple[float, dict[str, int]]:
+    """Ours: CPU seconds and counts."""
+    started = cpu_seconds()
+    counts = ours(files, classifier, work)
+    return cpu_seconds() - started, counts
+
+
+def copies(files: list[Path], folder: Path) -> tuple[SourceFile, ...]:
+    """Each file `COPIES` times under names of their own."""
+    folder.mkdir()
+    made = [Path(shutil.copy(file, folder / f"{number}-{file.name}")) for number in range(COPIES) for file in files]
+    return tuple(map(source, made))
 
 
 def source(path: Path) -> SourceFile:
@@ -138,27 +121,31 @@ def source(path: Path) -> SourceFile:
 def main() -> None:
     """Print pages per CPU second of both and the ratio, on each set of pages."""
     logger.remove()
-    logger.add(sys.stderr, level="ERROR")
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-    with tempfile.TemporaryDirectory() as folder:
-        crawl = generate(Path(folder) / "sample")
+    python, repeats = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        crawl = generate(folder / "sample")
         # The month's last file is left out: stock datatrove ends at its first damaged record.
         sound = [p for p in crawl.files["2026-01"] if "wet" not in p.name][:-1]
-        sets = {"sample crawl, one month": tuple(map(source, sound))}
+        sets = {"sample crawl, one month": copies(sound, folder / "sound")}
         data = Path(os.environ.get("RIGOR_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
         real = data / "web" / "warc" / "licensed-pages-cc-shaped.warc.gz"
         if real.exists():
-            sets["real pages, Common Crawl shape"] = (source(real),)
-        classifier = train(crawl.seeds, next(iter(sets.values())), Path(folder))
+            sets["real pages, Common Crawl shape"] = copies([real], folder / "real")
+        classifier = train(crawl.seeds, sets["sample crawl, one month"][: len(sound)], folder)
         for name, files in sets.items():
             rates: dict[str, list[float]] = {"ours": [], "datatrove": []}
             counts: dict[str, dict[str, int]] = {}
             for _ in range(repeats):
-                for label, run in (("ours", ours), ("datatrove", stock)):
-                    seconds, counts[label] = measure(run, files, classifier)
+                for label in rates:
+                    with tempfile.TemporaryDirectory(dir=folder) as work:
+                        if label == "ours":
+                            seconds, counts[label] = timed(files, classifier, Path(work))
+                        else:
+                            seconds, counts[label] = stock(python, files, classifier, Path(work))
                     rates[label].append(counts[label]["pages"] / seconds)
             ratios = [a / b for a, b in zip(rates["ours"], rates["datatrove"], strict=True)]
-            print(f"{name}")
+            print(f"{name}: load {os.getloadavg()[0]:.1f}")
             for label, values in rates.items():
                 print(f"  {label:<10} {statistics.median(values):8.1f} pages/CPU-s"
                       f" ({min(values):.1f} to {max(values):.1f}), {counts[label]}")  # fmt: skip
