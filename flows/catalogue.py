@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from flows.config import ConfigError, load_config
 from flows.mine import MineConfig, mine, run_mine
 from flows.runner import Runner
+from flows.synthesize import SynthesizeConfig, run_synthesize, synthesize
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class FlowEntry:
     stages: Callable[[Runner, Any], Any]
 
 
-FLOWS = {"mine": FlowEntry(mine, MineConfig, run_mine)}
+FLOWS = {
+    "mine": FlowEntry(mine, MineConfig, run_mine),
+    "synthesize": FlowEntry(synthesize, SynthesizeConfig, run_synthesize),
+}
 
 
 def entry(name: str) -> FlowEntry:

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="Common Crawl shards in, a reasoning model out: one DAG, every artifact versioned.")  # fmt: skip
 out = Console()
 
-FlowName = Annotated[str, typer.Argument(help="Name of a flow: mine.")]
+FlowName = Annotated[str, typer.Argument(help="Name of a flow: mine, synthesize.")]
 Profile = Annotated[str, typer.Option("--profile", help="laptop, gpu or cluster.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value of the flow's config; repeatable.")]
 Paths = Annotated[
@@ -109,6 +109,18 @@ def review(
     from flows.commands import write_domain_review
 
     write_domain_review(file)
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(help="JSONL or Parquet file of answers.")],
+    kind: Annotated[str, typer.Option(help="math, code or steps.")] = "math",
+    to: Annotated[Path | None, typer.Option("--to", help="Where to write; default FILE.graded.SUFFIX.")] = None,
+) -> None:
+    """Judge answers, programs or chains of steps; adds verdict columns and prints a table of reasons."""
+    from flows.grade import grade_file
+
+    grade_file(file, kind, to)
 
 
 @app.command()

@@ -25,9 +25,9 @@ out = Console(soft_wrap=True)
 LOOK_CLOSER = """
 Look closer:
   rigor tables                                        the tables and their versions
-  rigor show math_corpus --columns id,url,language    rows of one
+  rigor show {table:<22}                   rows of one
   rigor trace ID                                      from a row to the crawl file it came from
-  rigor plan mine                                     what a run would compute
+  rigor plan {flow:<22}                   what a run would compute
   rigor ui                                            the Prefect UI and MLflow"""
 
 
@@ -74,7 +74,8 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
                 f"  {name:<22} recall {recall:.4f}  precision {precision:.4f}  ({hits:,} of {wanted:,})",
                 highlight=False,
             )
-    out.print(LOOK_CLOSER, highlight=False)
+    if made:
+        out.print(LOOK_CLOSER.format(table=made[-1].partition("@")[0], flow=flow), highlight=False)
 
 
 def plan_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:

@@ -6,45 +6,10 @@ the rows this one was made from) and `partition` (the crawl month, `YYYY-MM`, or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pyarrow as pa
 
-STRINGS = pa.list_(pa.string())
-TIME = pa.timestamp("us", tz="UTC")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its Arrow dtype, what it means, and its unit where it has one."""
-
-    name: str
-    dtype: pa.DataType
-    meaning: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class TableSchema:
-    """A declared table. `key` names the columns whose content makes the row's `id`."""
-
-    name: str
-    meaning: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def arrow(self) -> pa.Schema:
-        """The Arrow schema, in declared order, `id`, `parents` and `partition` first."""
-        return pa.schema([pa.field(c.name, c.dtype, metadata={"meaning": c.meaning, "unit": c.unit})
-                          for c in (*COMMON, *self.columns)])  # fmt: skip
-
-
-COMMON = (
-    Column("id", pa.string(), "content hash of the key columns"),
-    Column("parents", STRINGS, "ids of the rows this one was made from"),
-    Column("partition", pa.string(), "crawl month YYYY-MM, or 'all'"),
-)
+from warehouse.columns import COMMON, STRINGS, TIME, Column, TableSchema
+from warehouse.schema_curate import CURATE_TABLES
 
 CRAWL_RECORDS = TableSchema(
     "crawl_records",
@@ -200,6 +165,7 @@ LINEAGE = TableSchema(
     ),
 )
 
-TABLES = {
-    t.name: t for t in (CRAWL_RECORDS, PAGES, PAGE_SCORES, DOMAINS, PAGES_UNIQUE, MATH_CORPUS, QUARANTINE, LINEAGE)
-}
+MINE_TABLES = (CRAWL_RECORDS, PAGES, PAGE_SCORES, DOMAINS, PAGES_UNIQUE, MATH_CORPUS)
+TABLES = {t.name: t for t in (*MINE_TABLES, *CURATE_TABLES, QUARANTINE, LINEAGE)}
+
+__all__ = ["COMMON", "TABLES", "Column", "TableSchema"]

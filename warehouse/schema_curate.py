@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from warehouse.schema import STRINGS, Column, TableSchema
+from warehouse.columns import STRINGS, Column, TableSchema
 
 _PROBLEM = (
     Column("family", pa.string(), "task family; reasoning-gym's carry the prefix gym_"),

@@ -126,8 +126,8 @@ def test_a_plan_says_what_is_there_and_what_a_change_costs(mined: Mined) -> None
     changed = Runner(mined.settings, dry=True)
     run_mine(changed, load_config(MineConfig, "mine", "laptop", ["deduplicate.threshold=0.8"]))
     states = [(call.stage, call.state) for call in changed.calls]
-    assert states[-6:] == [("deduplicate", "to do"), ("decontaminate", "waits"), ("deduplicate", "waits"),
-                           ("decontaminate", "waits"), ("deduplicate", "waits"), ("decontaminate", "waits")]  # fmt: skip
+    later = [("deduplicate", "waits"), ("decontaminate", "waits")]
+    assert states[-6:] == [("deduplicate", "to do"), ("decontaminate", "waits"), *later, *later]
     assert {state for _, state in states[:-6]} == {"cached"}
 
 
