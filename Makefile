@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: run test check crash hostile bench-mine bench-dedup bench-grade screenshots clean
+.PHONY: run test check crash hostile bench-mine bench-memory bench-dedup bench-grade screenshots clean
 
 run: .venv/ready
 	$(BIN)/rigor run mine
@@ -30,6 +30,8 @@ bench-mine: .venv/ready .venv-stock/ready
 	$(PYTHON) -m venv .venv-stock
 	.venv-stock/bin/pip install --quiet 'datatrove[io,processing]==0.10.1' spacy==3.8.18 lxml_html_clean orjson
 	touch $@
+bench-memory: .venv/ready
+	$(BIN)/python -m tests.bench.bench_memory docs/memory.png
 bench-dedup: .venv/ready
 	$(ONE_THREAD) taskset -c 0 $(BIN)/python -m tests.bench.bench_dedup
 	$(ONE_THREAD) taskset -c 0 $(BIN)/python -m tests.bench.bench_decontaminate

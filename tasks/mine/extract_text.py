@@ -18,7 +18,7 @@ from resiliparse.parse.html import HTMLTree
 
 from tasks.mine.detect_language import detect_language
 from tasks.mine.formulas import Formula, TooManyElementsError, lift, lift_text
-from tasks.mine.formulas.delimiters import escape_less_than
+from tasks.mine.formulas.delimiters import escape_less_than, may_hold_less_than
 from tasks.mine.formulas.ledger import without_tokens
 from tasks.mine.main_content import main_content
 from tasks.pipeline import ReadTable, RowStep, ranks_for, run_blocks
@@ -75,8 +75,11 @@ def extract(html: bytes, url: str = "", *, charset: str = "", max_depth: int = 5
     if _MANY_ATTRIBUTES.match(html):
         return _nothing("too many attributes", f"more than {MAX_ATTRIBUTES} in one tag")
     charset = charset or detect_encoding(html, from_html_meta=True) or "utf-8"
-    source = without_tokens(_decode(html, charset))
-    if b"$" in html or b"\\(" in html:
+    source = _decode(html, charset)
+    known = charset == "utf-8"  # its bytes say what is not in the text, and looking there is cheaper
+    if not known or b"\xee" in html:
+        source = without_tokens(source)
+    if not known or may_hold_less_than(html):
         source = escape_less_than(source)
     tree = HTMLTree.parse(source)
     if tree.body is None:

@@ -15,10 +15,13 @@ from tasks.mine.main_content_words import HIDDEN, PRUNED_TAGS, classify, words
 
 # https://html.spec.whatwg.org/multipage/syntax.html#void-elements, and the obsolete ones that serialise alike.
 _VOID = words("area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr")
-_SKIPPED = "script|style|iframe|noembed|noframes|template|svg|textarea|select"
+_SKIPPED = "s(?:cript|tyle|vg|elect)|iframe|no(?:embed|frames)|te(?:mplate|xtarea)"
 _TOKEN = re.compile(
-    rf"<(?:!--.*?--|({_SKIPPED})\b[^>]*>[^<]*(?:<(?!/\1>)[^<]*)*</\1|(/?)([a-zA-Z][^\s>]*)([^>]*))>([^<]*)", re.DOTALL
+    rf"<(?:(/[^>]*+|(?!(?:{_SKIPPED})[\s>])[a-zA-Z][^\s>]*+)([^>]*+)"
+    rf"|!--.*?--|({_SKIPPED})\b[^>]*>[^<]*(?:<(?!/\3>)[^<]*)*</\3)>([^<]*+)",
+    re.DOTALL,
 )
+"""A tag (`/` and name, attributes), or a skipped element or comment as a whole; and the text after it."""
 _WORD = re.compile(r"\w")
 _BREAK = "\0"  # cannot occur in parsed HTML
 _FORMULA = re.compile("[\ue000\ue002]\\d+\ue001")
@@ -27,6 +30,7 @@ _BLOCK = words(
     " fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup html legend li main menu nav"
     " noscript object ol optgroup option p pre search section summary table tbody td tfoot th thead tr ul video"
 )
+_CLOSES = {f"/{name}" for name in _BLOCK}
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 
@@ -69,8 +73,8 @@ def cut_blocks(html: str) -> Page:
     """Blocks and containers of a serialised body (lexbor's `node.html`). Linear in the length of `html`."""
     page = Page()
     parents, tags, flags, blocks = page.parent, page.tag, page.flags, page.blocks
-    memo: dict[tuple[str, str], int] = {}
-    # One entry an open element: its name, and the state to go back to (None: an inline one that changed nothing).
+    memo: dict[str, int] = {}
+    # One entry an open element: its end tag, and the state to go back to (None: an inline one that changed nothing).
     stack: list[tuple[str, tuple[int, bool, bool, bool, bool, int, int] | None]] = []
     parts: list[str] = []
     cells = [0]  # cells so far in each row
@@ -95,18 +99,18 @@ def cut_blocks(html: str) -> Page:
             bullet = False
         linked = 0
 
-    for skipped, slash, name, attributes, text in _TOKEN.findall(html.replace("&nbsp;", " ")):
-        if skipped or not name:
+    for name, attributes, _, text in _TOKEN.findall(html):
+        if not name:
             pass
-        elif slash:
+        elif name[0] == "/":
             if stack and stack[-1][0] == name:
                 state = stack.pop()[1]
                 if state is not None:
-                    if name in _BLOCK or node != state[0]:
+                    if name in _CLOSES or node != state[0]:
                         if parts:
                             flush()
                         kind = "div"
-                        bullet = bullet and name != "li"
+                        bullet = bullet and name != "/li"
                     node, in_link, in_pre, in_quote, skipping, row, cell = state
         elif name in _VOID:
             if name == "br":
@@ -122,13 +126,13 @@ def cut_blocks(html: str) -> Page:
             elif not attributes or in_pre:
                 flag = PRUNED_TAGS.get(name, 0)
             else:
-                flag = memo.get((name, attributes), -1)
+                flag = memo.get(name + attributes, -1)
                 if flag < 0:
-                    flag = memo[name, attributes] = classify(name, attributes)
+                    flag = memo[name + attributes] = classify(name, attributes)
             if name in _BLOCK or flag & ~HIDDEN:
                 if parts:
                     flush()
-                stack.append((name, (node, in_link, in_pre, in_quote, skipping, row, cell)))
+                stack.append(("/" + name, (node, in_link, in_pre, in_quote, skipping, row, cell)))
                 parents.append(node)
                 tags.append(name)
                 # A hidden inline element that was never closed can hold the page: let the rules decide.
@@ -151,20 +155,21 @@ def cut_blocks(html: str) -> Page:
                 elif name == "table":
                     row = cell = 0
             elif name == "a" or flag:
-                stack.append((name, (node, in_link, in_pre, in_quote, skipping, row, cell)))
+                stack.append(("/" + name, (node, in_link, in_pre, in_quote, skipping, row, cell)))
                 # A heading that links to itself is no link.
                 in_link = in_link or (name == "a" and not ('href="#' in attributes and kind in HEADINGS))
                 skipping = skipping or flag > 0
             else:
-                stack.append((name, None))
-        if text:
-            if skipping:
-                parts.extend(_FORMULA.findall(text))
-                continue
-            if text.isspace() and not in_pre:
-                if parts:
-                    parts.append(" ")
-                continue
+                stack.append(("/" + name, None))
+        if not text:
+            continue
+        if skipping:
+            parts.extend(_FORMULA.findall(text))
+        elif not parts and text.isspace() and not in_pre:
+            pass
+        else:
+            if "&nbsp;" in text:
+                text = text.replace("&nbsp;", " ")
             parts.append(text)
             if in_link:
                 linked += weigh(text.strip())

@@ -7,6 +7,7 @@ matches `header`. Sets of words take a microsecond an element; CSS substring sel
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Flags: invisible; part of the site rather than of the page (navigation, selling, sharing); so only if it holds little
 # prose; a discussion of the page; the page's own text by its own account; a picture's caption or credit.
@@ -18,7 +19,8 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_ATTRIBUTE = re.compile(r' (class|id|role|style|hidden|aria-hidden|itemprop|property)="([^"]*)"')
+_NAMING = frozenset((" class=", " id=", " role=", " itemprop=", " property="))
+_READ = _NAMING | {" style=", " hidden=", " aria-hidden="}
 _CAPITAL = re.compile(r"(?<![A-Z])([A-Z])")
 _SEPARATORS = str.maketrans(dict.fromkeys("-_:./|0123456789", " "))
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -76,7 +78,7 @@ _HIDDEN_CLASSES = re.compile(
 _CONTENT_CLASSES = re.compile(
     r"\b(?:article|entry|post|story|page|blog|news)[-_]*(?:body|content|text)\b|\barticlebody\b", re.IGNORECASE
 )
-_LOOK_CLOSER = 64
+_ALL, _LOOK_CLOSER = 63, 64
 _FLAGS_OF_WORD: dict[str, int] = {}
 for _names, _flag in (
     (_CHROME_WORDS, CHROME),
@@ -92,29 +94,45 @@ for _names, _flag in (
         _FLAGS_OF_WORD[_word] = _FLAGS_OF_WORD.get(_word, 0) | _flag
 
 
+_CLOSER_SHIFT = 8
+"""Flags that a name has by its spelling, moved out of the way: they count where a word says to look closer."""
+_MAX_CACHED_CHARS = 80
+
+
+def _flags_of_name(name: str) -> int:
+    """Flags of one class name, id or role, from its words."""
+    words = (name if name.islower() else _CAPITAL.sub(r" \1", name).lower()).translate(_SEPARATORS).split()
+    flags = 0
+    for word in words:
+        flags |= _FLAGS_OF_WORD.get(word, 0)
+    if _HIDDEN_CLASSES.search(name):
+        flags |= HIDDEN << _CLOSER_SHIFT
+    if _CONTENT_CLASSES.search(name):
+        flags |= CONTENT << _CLOSER_SHIFT
+    return flags
+
+
+_known_flags = lru_cache(maxsize=1 << 15)(_flags_of_name)
+"""The web repeats its class names: within a page, a site, and a framework's users."""
+
+
 def classify(tag: str, attributes: str) -> int:
     """Flags of one element, from its tag and its serialised attributes (`' class="a b" id="c"'`)."""
     if tag == "body" or tag == "html":
         return 0
     flags = PRUNED_TAGS.get(tag, 0)
-    names = ""
-    for name, value in _ATTRIBUTE.findall(attributes):
-        if name == "style":
+    pieces = iter(attributes.split('"'))  # exact: a serialised value is always quoted, and holds no quote
+    for kind, value in zip(pieces, pieces, strict=False):
+        if kind not in _READ:
+            continue
+        if kind in _NAMING:
+            for name in value.split():
+                flags |= _known_flags(name) if len(name) <= _MAX_CACHED_CHARS else _flags_of_name(name)
+        elif kind == " style=":
             if "none" in value or "hidden" in value:
                 flags |= HIDDEN if _DISPLAY_NONE.search(value) else 0
-        elif name == "hidden" or name == "aria-hidden":
-            flags |= HIDDEN if name == "hidden" or value == "true" else 0
-        else:
-            names = f"{names} {value}" if names else value
-    if names:
-        words = (names if names.islower() else _CAPITAL.sub(r" \1", names).lower()).translate(_SEPARATORS).split()
-        if not _FLAGS_OF_WORD.keys().isdisjoint(words):
-            for word in words:
-                flags |= _FLAGS_OF_WORD.get(word, 0)
-            if flags & _LOOK_CLOSER:
-                flags &= ~_LOOK_CLOSER
-                if _HIDDEN_CLASSES.search(names):
-                    flags |= HIDDEN
-                if _CONTENT_CLASSES.search(names):
-                    flags |= CONTENT
-    return flags
+        elif kind == " hidden=" or value == "true":
+            flags |= HIDDEN
+    if flags & _LOOK_CLOSER:
+        flags |= flags >> _CLOSER_SHIFT
+    return flags & _ALL

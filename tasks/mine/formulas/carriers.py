@@ -10,7 +10,7 @@ from resiliparse.parse.html import HTMLTree
 from tasks.mine.formulas.delimiters import Rules, find_spans
 from tasks.mine.formulas.elements import lift_data, lift_elements, lift_images, lift_mathml
 from tasks.mine.formulas.ledger import DISPLAY, INLINE, Ledger
-from tasks.mine.formulas.page import Page
+from tasks.mine.formulas.page import Page, surroundings
 from tasks.mine.formulas.rendered import lift_katex, lift_mathjax
 from tasks.mine.formulas.text_nodes import lift_delimited
 
@@ -30,7 +30,7 @@ _NAMES = tuple(
     re.compile(name)
     for name in (rb"math(?!\.|emat|s\b|\s(?!inline|display))", rb"latex", rb"tex(?:=|-|html|\.|\]|[\"\'][ >])")
 )
-"""One search each, and not for `Math.random` or "mathematics": needles cost 50 µs a page and name."""
+"""Not `Math.random` or "mathematics"."""
 MAX_HIDDEN_ELEMENTS = 1_000
 
 
@@ -42,7 +42,11 @@ def lift(tree: HTMLTree, source: bytes) -> Ledger:
     Raises:
         TooManyElementsError: more elements of one carrier than any page needs.
     """
-    page = Page(tree, source, Ledger(), named=any(name.search(source) for name in _NAMES))
+    around = surroundings(source, b"math") + b"\n" + surroundings(source, b"tex")
+    named = any(name.search(around) for name in _NAMES)
+    if named:
+        around += b"\n" + surroundings(source, b"mjx")
+    page = Page(tree, source, Ledger(), named, around)
     for family in (*(NAMED if page.named else ()), *UNNAMED):
         family(page)
     if page.ledger.formulas:

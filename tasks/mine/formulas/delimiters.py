@@ -28,6 +28,7 @@ _LESS_THAN = (
     re.compile(r"\$[^$<>\n]{0,200}<[A-Za-z][^$>\n]{0,200}\$"),
     re.compile(r"\\\([^<>\n]{0,200}<[A-Za-z][^>\n]{0,200}?\\\)"),
 )
+_LESS_THAN_BYTES = (re.compile(rb"\$[^$<>\n]{0,800}<[A-Za-z]"), re.compile(rb"\\[(][^<>\n]{0,800}<[A-Za-z]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ def escape_less_than(html: str) -> str:
     for pattern in _LESS_THAN:
         html = pattern.sub(lambda match: match[0].replace("<", "&lt;"), html)
     return html
+
+
+def may_hold_less_than(html: bytes) -> bool:
+    """Whether `escape_less_than` may change the text of these UTF-8 bytes."""
+    return any(start.search(html) for start in _LESS_THAN_BYTES)
 
 
 def find_spans(text: str, rules: Rules) -> Iterator[Span]:

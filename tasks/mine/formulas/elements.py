@@ -57,12 +57,12 @@ def lift_data(page: Page) -> None:
 
 def lift_mathml(page: Page) -> None:
     """`<math>`: its TeX annotation, else its `alttext`, else the MathML itself; Wikipedia's images go with it."""
-    if page.has(b"mwe-math-element"):
+    if page.names(b"mwe-math-element"):
         for element in page.select(".mwe-math-element"):
             math = element.query_selector("math")
             if math is not None and attached(element):
                 _math(page, math, element)
-    if page.has(b"<math", b":math"):
+    if page.names(b"<math", b":math"):
         for math in page.select("math:not(math *), mml\\:math, m\\:math"):
             _math(page, math, _wrapper(math))
 
@@ -92,15 +92,13 @@ def _wrapper(math: ElementNode) -> ElementNode:
 
 def lift_elements(page: Page) -> None:
     """Elements whose text is the formula's source: `d-math`, `tex-math`, `code.language-math`, `span.math` …"""
-    if page.has(b"-math", b"math-", b"la-tex", b"x-tex", b"<tex", b"<latex", b"katex-"):
+    if page.names(b"-math", b"math-", b"la-tex", b"x-tex", b"<tex", b"<latex", b"katex-"):
         for element in page.select(_RAW):
             source = text_of(element)
             if attached(element) and not TOKEN.search(source):
                 block = element.hasattr("block") or element.tag in ("pre", "math-block", "katex-block")
                 display = block or element.getattr("data-math-style") == "display"
                 page.put(element, source, _carrier(element), display=display)
-    if not page.has(b"math", b"tex", b"<eq"):
-        return
     for element in page.select(_CLASSES):
         source = text_of(element)
         if not source.strip() or len(source) > 20_000 or TOKEN.search(source) or not attached(element):
@@ -128,7 +126,7 @@ def _carrier(element: ElementNode) -> str:
 
 def lift_images(page: Page) -> None:
     """Images of formulas, by their address or their alternative text."""
-    if not page.named and not images.SOURCE.search(page.source) and not page.has(b"%5c", b"%5e", b"&#92;"):
+    if not page.named and not images.SOURCE.search(page.source):
         return
     for element in page.select("img"):
         looks = f"{element.getattr('src')} {element.getattr('alt')} {element.class_name}"

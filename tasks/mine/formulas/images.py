@@ -7,8 +7,10 @@ from urllib.parse import unquote, unquote_plus
 
 from tasks.mine.formulas.tex import clean, is_prose, is_tex, may_be_math
 
-SOURCE = re.compile(rb"alt=\"[^\"\\$^]{0,200}[\\$^]")
-"""What an alternative text in TeX looks like in the bytes of a page that does not otherwise speak of mathematics."""
+SOURCE = re.compile(
+    rb"<img(?:[^<\\$^%&]++|%(?!5[ce])|&(?!#92;)|<(?!img|/?[a-z]+[\s/>]))*+[\\$^%&]",
+)
+"""An image with TeX, as in the bytes of a page that does not otherwise speak of mathematics: up to the next tag."""
 CANDIDATE = re.compile(
     r"tex|math|eqn?|formula|cht=tx|%5[Cc]|[\\$^{]|eeimg|upmath|sciweavers|codecogs|^data:|^None", re.I
 )

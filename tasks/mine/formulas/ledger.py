@@ -52,7 +52,7 @@ class Ledger:
             found.append(formula)
             return f"$${formula.tex}$$" if formula.display else f"${formula.tex}$"
 
-        return _STRAY.sub("", TOKEN.sub(put, text)), tuple(found)
+        return without_tokens(TOKEN.sub(put, text) if END in text else text), tuple(found)
 
 
 def without_tokens(text: str) -> str:

@@ -18,7 +18,7 @@ _DISPLAY_PARENT = ("display", "block")
 
 def lift_katex(page: Page) -> None:
     """KaTeX: the TeX annotation of its MathML, else the MathML, else its boxes."""
-    if not page.has(b"katex"):
+    if not page.names(b"katex"):
         return
     for selector in (".katex-display", ".katex", ".katex-error", ".katex-mathml"):
         for element in page.select(f"{selector}:not({selector} *)"):
@@ -38,11 +38,11 @@ def lift_katex(page: Page) -> None:
 
 def lift_mathjax(page: Page) -> None:
     """MathJax: `script` sources first (their typeset twins go), then containers without a source."""
-    if page.has(b"mjx-container"):
+    if page.names(b"mjx-container"):
         for element in page.select("mjx-container:not(mjx-container *)"):
             _container(page, element)
-    scripts = page.select('script[type^="math/"]') if page.has(b"math/") else []
-    if page.has(b"mathjax", b"mjxc-display", b"mjx-chtml"):
+    scripts = page.select('script[type^="math/"]') if page.names(b"math/") else []
+    if page.names(b"mathjax", b"mjxc-display", b"mjx-chtml"):
         for selector in _FRAMES:
             for element in page.select(selector):
                 if attached(element):

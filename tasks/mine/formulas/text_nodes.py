@@ -11,7 +11,7 @@ from tasks.mine.formulas.delimiters import BREAK, Rules, find_spans
 from tasks.mine.formulas.page import Page
 
 _BACKSLASH = re.compile(rb"\\(?:[(\[]|begin\{)")
-_BBCODE = (b"tex]", b"math]", b"latex]", b"[/$")
+_BBCODE = (b"tex]", b"math]", b"latex]")
 _ASCIIMATH = (b"asciimath", b"config=am_", b"-am_", b"mml-am", b"_am_", b"amath")
 _SKIPPED = "script, style, pre, code, kbd, samp, tt, textarea, noscript, title, svg, math, annotation, template, iframe"
 _INSIDE = ", ".join(f"{tag} *" for tag in _SKIPPED.split(", "))
@@ -32,26 +32,39 @@ class _Piece:
 
 def lift_delimited(page: Page) -> None:
     """Replace every delimited formula of the page's text by its token."""
-    openers = [b"$"] if page.has(b"$") else []
-    openers += set(_BACKSLASH.findall(page.source)) if _BACKSLASH.search(page.source) else ()
+    marks = {b"$"} | set(_BACKSLASH.findall(page.source))
+    openers = [mark for mark in marks if _outside_scripts(page.source, mark)]
     if page.named:
-        openers += [o for o in _BBCODE if page.has(o)]
+        openers += [o for o in _BBCODE if page.names(o)]
+        openers += (b"[/$",) if b"$" in openers and page.has(b"[/$") else ()
         openers += (b"##",) if page.has(b"'##'", b'"##"', b"physicsforums") else ()
-        openers += (b"`",) if page.has(*_ASCIIMATH) else ()
+        openers += (b"`",) if page.names(*_ASCIIMATH) else ()
     if not openers:
         return
     tests = ", ".join(f':lexbor-contains("{o.decode().replace(chr(92), chr(92) * 2)}")' for o in sorted(openers))
     elements = page.select(f":is({tests}):not({_SKIPPED}, {_INSIDE})")
-    if page.named and page.has(b"2jax_ignore", b"mathjax_ignore"):
+    if page.named and page.names(b"2jax_ignore", b"mathjax_ignore"):
         elements = [e for e in elements if not _is_ignored(e)]
     if not elements:
         return
-    rules = Rules(dollar=page.named and page.has(*_SIGNALS), hashes=b"##" in openers, backticks=b"`" in openers)
+    rules = Rules(dollar=page.named and page.names(*_SIGNALS), hashes=b"##" in openers, backticks=b"`" in openers)
     for element in elements:
         _lift_block(page, element, rules)
     if page.ledger.formulas and not rules.dollar:
         for element in elements:
             _lift_block(page, element, Rules(True, rules.hashes, rules.backticks))
+
+
+def _outside_scripts(source: bytes, mark: bytes) -> bool:
+    """Whether a mark may stand in the page's text: most dollars are jQuery's. Linear: a script is passed as a whole."""
+    at = source.find(mark)
+    while at >= 0:
+        script = source.rfind(b"<script", 0, at)
+        if script < 0 or source.find(b"</script", script, at) >= 0 or source.find(b"-->", script, at) >= 0:
+            return True
+        end = source.find(b"</script", at)
+        at = source.find(mark, end) if end >= 0 else -1
+    return False
 
 
 def _is_ignored(element: ElementNode) -> bool:
