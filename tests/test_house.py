@@ -50,9 +50,8 @@ def test_nothing_unsafe_is_loaded_or_evaluated(path: Path) -> None:
 
 def test_the_check_itself_sees_what_it_looks_for(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
-    bad.write_text(
-        "import pickle.x\nfrom dill import y\neval('1')\nsympy.sympify('2')\ntry:\n    pass\nexcept Exception:\n    pass\n"
-    )
+    lines = ["import pickle.x", "from dill import y", "eval('1')", "sympy.sympify('2')", "try:", "    pass"]
+    bad.write_text("\n".join([*lines, "except Exception:", "    pass"]))
     modules, calls, swallowed = names(bad)
     assert {"pickle", "dill"} <= modules
     assert {"eval", "sympy.sympify"} <= calls
