@@ -9,8 +9,9 @@ import mlflow
 from prefect.runtime import flow_run as prefect_run
 from pydantic import BaseModel
 
-from flows.runner import Runner, flat, git_sha
+from flows.runner import Runner
 from flows.settings import Settings
+from flows.tracking import flat, git_sha
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import resource
 import shutil
-import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -22,8 +20,6 @@ from typing import Any
 
 import mlflow
 import polars as pl
-from mlflow.data.delta_dataset_source import DeltaDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -32,6 +28,7 @@ from prefect.runtime import task_run
 from flows import models
 from flows.report import StageReport
 from flows.settings import Settings
+from flows.tracking import cpu_seconds, flat, git_sha, log_dataset
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
 from warehouse.fingerprint import canonical, fingerprint
 from warehouse.lineage import ArtifactRef, Lineage
@@ -154,7 +151,7 @@ class Runner:
         print_: str,
     ) -> Call:
         scratch = Path(tempfile.mkdtemp(prefix=f"{stage.name}-", dir=self._scratch_root()))
-        started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), _cpu_seconds()
+        started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), cpu_seconds()
         try:
             with mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run:
                 run_id = run.info.run_id
@@ -170,7 +167,7 @@ class Runner:
                 if report.reasons:
                     counts = sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))
                     report.table("rejected", pl.DataFrame(counts, schema=["reason", "rows"], orient="row"))
-                self._log_dataset(run_id, ref, "output")
+                log_dataset(self.tables, run_id, ref, "output")
             self.lineage.record(
                 {
                     "fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "name": ref.name,
@@ -179,7 +176,7 @@ class Runner:
                     "config": json.dumps(canonical(config), sort_keys=True), "inputs": _edges(given),
                     "mlflow_run": run_id, "prefect_run": str(task_run.id or ""), "git_sha": git_sha(),
                     "started": started, "seconds": seconds,
-                    "cpu_seconds": _cpu_seconds() - cpu + report.worker_cpu_seconds,
+                    "cpu_seconds": cpu_seconds() - cpu + report.worker_cpu_seconds,
                 }
             )  # fmt: skip
         finally:
@@ -234,35 +231,12 @@ class Runner:
         for name, value in tags.items():
             client.set_tag(run_id, name, value)
         for ref in (r for value in given.values() for r in _refs(value)):
-            self._log_dataset(run_id, ref, "input")
-
-    def _log_dataset(self, run_id: str, ref: ArtifactRef, context: str) -> None:
-        """Log a table version as an MLflow dataset under our own sha256 (MLflow's digests ignore row order)."""
-        if ref.kind != "table":
-            mlflow.MlflowClient().set_tag(run_id, f"{context}.{ref.name}", f"{ref} {ref.digest[:16]}")
-            return
-        source = DeltaDatasetSource(path=self.tables.table_uri(ref.name), delta_table_version=ref.version)
-        schema = {f.name: str(f.type) for f in TABLES[ref.name].arrow}
-        dataset = _Dataset(source, ref, schema)
-        mlflow.log_input(dataset, context=context, tags={"version": str(ref.version), "fingerprint": ref.fingerprint})
+            log_dataset(self.tables, run_id, ref, "input")
 
     def _scratch_root(self) -> Path:
         root = self.settings.absolute_home() / "scratch"
         root.mkdir(parents=True, exist_ok=True)
         return root
-
-
-class _Dataset(MetaDataset):
-    """A table version: name, version, our sha256, schema, and its row count as profile."""
-
-    def __init__(self, source: DeltaDatasetSource, ref: ArtifactRef, schema: Mapping[str, str]) -> None:
-        self.columns, self.ref = schema, ref
-        super().__init__(source=source, name=str(ref), digest=ref.digest[:36])
-
-    def to_dict(self) -> dict[str, str]:
-        """MLflow's record of the dataset."""
-        profile = {"rows": self.ref.rows, "version": self.ref.version, "sha256": self.ref.digest}
-        return {**super().to_dict(), "schema": json.dumps(self.columns), "profile": json.dumps(profile)}
 
 
 def _refs(value: Given) -> tuple[ArtifactRef, ...]:
@@ -299,32 +273,3 @@ def _reads(given: Mapping[str, Given | None]) -> str:
         refs = _refs(value) if value else ()
         shown.append(", ".join(map(str, refs)) if refs else name if value is None else f"{name} ({len(value)} files)")
     return ", ".join(shown)
-
-
-def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested config as (dotted key, text), as MLflow params want it."""
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            yield from flat(item, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(item)[:6000]
-
-
-def _cpu_seconds() -> float:
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def git_sha() -> str:
-    """Commit of the code that runs, with '+dirty' when tracked files are changed; '' outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
-    try:
-        head = subprocess.run(["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*",
-                               "--dirty=+dirty"],
-                              capture_output=True, text=True, check=True, timeout=30)  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return head.stdout.strip()
-
-
-__all__ = ["Call", "CountError", "Given", "Runner", "git_sha"]

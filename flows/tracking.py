@@ -1,0 +1,70 @@
+"""What a run tells MLflow and lineage about itself: dataset versions, params, commit of the code, CPU time."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.data.delta_dataset_source import DeltaDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+
+from warehouse.lineage import ArtifactRef
+from warehouse.schema import TABLES
+from warehouse.tables import Tables
+
+
+class TableDataset(MetaDataset):
+    """A table version: name, version, our sha256, schema, and its row count as profile."""
+
+    def __init__(self, source: DeltaDatasetSource, ref: ArtifactRef, schema: Mapping[str, str]) -> None:
+        """The dataset of `ref`; `schema` maps column names to dtypes."""
+        self.columns, self.ref = schema, ref
+        super().__init__(source=source, name=str(ref), digest=ref.digest[:36])
+
+    def to_dict(self) -> dict[str, str]:
+        """MLflow's record of the dataset."""
+        profile = {"rows": self.ref.rows, "version": self.ref.version, "sha256": self.ref.digest}
+        return {**super().to_dict(), "schema": json.dumps(self.columns), "profile": json.dumps(profile)}
+
+
+def log_dataset(tables: Tables, run_id: str, ref: ArtifactRef, context: str) -> None:
+    """Log a table version as an MLflow dataset under our own sha256 (MLflow's digests ignore row order)."""
+    if ref.kind != "table":
+        mlflow.MlflowClient().set_tag(run_id, f"{context}.{ref.name}", f"{ref} {ref.digest[:16]}")
+        return
+    source = DeltaDatasetSource(path=tables.table_uri(ref.name), delta_table_version=ref.version)
+    schema = {f.name: str(f.type) for f in TABLES[ref.name].arrow}
+    dataset = TableDataset(source, ref, schema)
+    mlflow.log_input(dataset, context=context, tags={"version": str(ref.version), "fingerprint": ref.fingerprint})
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested config as (dotted key, text), as MLflow params want it."""
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield from flat(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(item)[:6000]
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of its ended children."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def git_sha() -> str:
+    """Commit of the code that runs, with '+dirty' when tracked files are changed; '' outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        head = subprocess.run(["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*",
+                               "--dirty=+dirty"],
+                              capture_output=True, text=True, check=True, timeout=30)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip()
