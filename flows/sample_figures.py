@@ -43,7 +43,8 @@ def sample_figures(tables: Tables, refs: Iterable[ArtifactRef], truth_folder: Pa
     share, count = float(languages["accuracy"][0]), int(languages["pages"][0])
     rows.append(("languages", truth.Found(share, share, round(share * count), count, count)))
     formulas = truth.formula_score(pages, found).row(-1, named=True)
-    rows.append(("formulas", truth.Found(formulas["recall"], 1.0, 0, formulas["formulas"], 0)))
+    kept, planted = int(formulas["kept"]), int(formulas["formulas"])
+    rows.append(("formulas", truth.Found(kept / planted, 1.0, kept, planted, kept)))
     broken = rejected.filter(pl.col("stage") == "read_warc").select(*truth.place_of(), "reason")
     outcomes = truth.record_outcomes(records, read("crawl_records"), broken)
     settled = (
