@@ -128,7 +128,7 @@ def kill_until(environment: dict[str, str], folder: Path, points: int, seed: int
 
 @pytest.mark.timeout(900)
 def test_a_killed_mine_ends_like_an_uninterrupted_one(server: dict[str, str], tmp_path: Path) -> None:
-    kill_until(server, tmp_path, points=4, seed=SEED)
+    kill_until(server, tmp_path, points=2, seed=SEED)
 
 
 @pytest.mark.slow
