@@ -40,7 +40,7 @@ class MineConfig(StageConfig):
     benchmarks: tuple[str, ...] = ()
     """Benchmark files (JSONL or Parquet) that the corpus must not contain."""
     review: str = ""
-    """A review file in which a person approved or vetoed domains and URL patterns (`rigor review-domains`)."""
+    """A review file in which a person approved or vetoed domains and URL patterns (`rigor review`)."""
     months: tuple[str, ...] = ()
     """Crawl months (YYYY-MM) to mine; none: all that the paths hold."""
     classifier: str = "train"
