@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: run test check crash hostile bench-mine bench-memory bench-dedup bench-grade screenshots clean
+.PHONY: run test check crash hostile bench-mine bench-memory bench-dedup bench-grade clean
 
 run: .venv/ready
 	$(BIN)/rigor run mine
@@ -41,9 +41,6 @@ bench-grade: .venv/ready
 	$(ONE_THREAD) taskset -c 0 $(BIN)/python -m tests.bench.bench_steps
 	$(ONE_THREAD) $(BIN)/python -m tests.bench.bench_sandbox
 	$(ONE_THREAD) $(BIN)/python -m tests.bench.bench_synthesize
-
-screenshots: .venv/ready
-	$(BIN)/python -m tests.flows.screenshots
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -143,7 +143,7 @@ def test_one_month_is_backfilled_without_touching_the_others(mined: Mined) -> No
     before = {m: tables.view("math_corpus", partitions=[m]) for m in ("2026-01", "2026-02", "2026-03")}
     open_view = tables.view("math_corpus")
     rows_before = open_view.rows
-    backfill = ("backfill", "mine", "--from", "2026-02", "--to", "2026-02", "--set", "deduplicate.threshold=0.9")
+    backfill = ("backfill", "mine", "--from", "2026-02", "--to", "2026-02", "--set", "deduplicate.threshold=1.0")
     assert "done" in rigor(*backfill)
     after = {m: tables.view("math_corpus", partitions=[m]) for m in before}
     for month in ("2026-01", "2026-03"):
