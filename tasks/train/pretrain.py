@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -29,8 +30,8 @@ class PretrainConfig(StageConfig):
     """Most tokens of a sample."""
 
 
-def pretrain(config: PretrainConfig, inputs: Inputs, report: Report) -> Path:
-    """Folder of the base model in Hugging Face form.
+def pretrain(writes: str, config: PretrainConfig, inputs: Inputs, report: Report) -> Path:
+    """Folder of the base model `writes` in Hugging Face form.
 
     Reads the table `tokens` and the model `tokenizer`.
 
@@ -56,7 +57,7 @@ def pretrain(config: PretrainConfig, inputs: Inputs, report: Report) -> Path:
     for name, value in {"parameters": count.total, "parameters_active": count.active, "steps": plan.steps,
                         "tokens_trained": plan.steps * config.recipe.batch_rows * row_tokens}.items():  # fmt: skip
         report.metric(name, value)
-    card = Card(name="rigor-base", stage="pretrain", settings={
+    card = Card(name=writes, stage="pretrain", settings={
         "tokens": str(config.recipe.tokens), "batch rows": str(config.recipe.batch_rows), "row tokens": str(row_tokens),
         "learning rate": str(config.recipe.optimizer.learning_rate)})  # fmt: skip
     made, curves = train(plan, rows, held_out if measured else None, inputs, report, tokenizer=folder, card=card)
@@ -74,7 +75,9 @@ def _figures(curves: Curves, report: Report) -> None:
     }
     report.figure("loss", curve_figure(curves, losses, "Loss", "nats a token"))
     balance = {"router_violation_max": "worst layer", "router_violation_mean": "mean of layers"}
-    report.figure("router_violation", curve_figure(curves, balance, "Router: fullest expert above the mean", "MaxVio"))
+    if balance.keys() & curves.keys():  # a dense model has no router
+        drawn = curve_figure(curves, balance, "Router: fullest expert above the mean", "MaxVio")
+        report.figure("router_violation", drawn)
     report_drop(curves, report)
 
 
@@ -97,12 +100,17 @@ def _samples(made: Path, tokenizer: Tokenizer, config: PretrainConfig) -> pl.Dat
     return pl.DataFrame(rows)
 
 
-STAGE = Stage(
-    name="pretrain",
-    version="1",
-    reads=("tokens", "tokenizer"),
-    writes="rigor-base",
-    config=PretrainConfig,
-    run=pretrain,
-    model=True,
-)
+def pretrain_stage(writes: str = "rigor-base") -> Stage[PretrainConfig]:
+    """The stage under the name of the model that it makes; `rigor-base`'s is `pretrain`."""
+    return Stage(
+        name="pretrain" if writes == "rigor-base" else f"pretrain_{writes.removeprefix('rigor-')}",
+        version="1",
+        reads=("tokens", "tokenizer"),
+        writes=writes,
+        config=PretrainConfig,
+        run=partial(pretrain, writes),
+        model=True,
+    )
+
+
+STAGE = pretrain_stage()
