@@ -18,6 +18,7 @@ from model import parallel as world
 from model import specs, weights
 from model.attention import documents
 from model.config import Llama3Rope, ModelConfig
+from model.convert.names import Head
 from model.experts import Router
 from model.layout import Parallel
 from model.losses.types import Hidden
@@ -31,6 +32,7 @@ class RigorModel(GPTModel):
 
     rigor: ModelConfig
     parallel: Parallel
+    head: Head
 
     def forward(self, tokens_BT: Tensor, document_BT: Tensor) -> Hidden | Tensor:
         """Hidden states of packed rows.
@@ -71,7 +73,7 @@ class RigorModel(GPTModel):
         return Hidden(main_BTH, tuple(mtp))
 
     def head_weight(self) -> Tensor:
-        """The output head's weight, [V / tensor parallel size, H] (the embedding's where they are tied).
+        """The output head's weight, [V / tensor parallel size, H] (the embedding's where they are tied), or [1, H].
 
         Raises:
             ValueError: this pipeline stage has no head.
@@ -110,16 +112,24 @@ def _packed(document_BT: Tensor) -> PackedSeqParams:
 
 
 def build(
-    config: ModelConfig, parallel: Parallel | None = None, dtype: torch.dtype = torch.float32, seed: int = 0
+    config: ModelConfig,
+    parallel: Parallel | None = None,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    head: Head = "tokens",
 ) -> RigorModel:
     """A model with fresh weights, which depend on the seed alone and not on the layout.
 
-    Starts a world of one where none was started (`model.parallel.start`).
+    Starts a world of one where none was started (`model.parallel.start`). A model with a `score` head is a reward
+    model; every tensor rank holds the whole head.
 
     Raises:
-        ValueError: the config cannot be laid out so (sizes that do not divide), or `start` was told another layout.
+        ValueError: the config cannot be laid out so (sizes that do not divide), or `start` was told another layout;
+            or a score with an MTP module, which predicts tokens.
     """
     parallel = parallel or Parallel()
+    if head == "score" and config.mtp_layers:
+        raise ValueError("a reward model predicts no token: its shape has no mtp_layers (`convert.scorer_shape`)")
     if world.laid() is None:
         world.start(parallel, seed)
     if world.laid() != parallel:
@@ -133,12 +143,14 @@ def build(
         max_sequence_length=config.max_positions,
         pre_process=world.is_first_stage(),
         post_process=world.is_last_stage(),
-        share_embeddings_and_output_weights=config.tie_embeddings,
+        share_embeddings_and_output_weights=config.tie_embeddings and head == "tokens",
         position_embedding_type="rope",
         rotary_base=config.rope_theta,
         mtp_block_spec=mtp,
     )
-    model.rigor, model.parallel = config, parallel
+    model.rigor, model.parallel, model.head = config, parallel, head
+    if head == "score" and model.post_process:
+        model.output_layer = torch.nn.Linear(config.hidden_size, 1, bias=False, dtype=dtype)
     if isinstance(config.rope_scaling, Llama3Rope):
         _stretch(model, config.rope_scaling)
     weights.fill(model, config, seed)

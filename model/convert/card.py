@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from model.config import ModelConfig
+from model.convert.names import Head
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 .,_:/@+=%-]{0,199}$")]
 """A name on one line, without what Markdown, YAML or a table would read as more than text."""
@@ -34,9 +35,10 @@ class Card(BaseModel):
     """Of the weights: a licence's name on the Hugging Face hub."""
 
 
-def render(config: ModelConfig, card: Card | None, dtype: str) -> str:
+def render(config: ModelConfig, card: Card | None, dtype: str, head: Head = "tokens") -> str:
     """The card as Markdown with YAML front matter. Without a `Card` it holds the shape alone."""
-    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation"]
+    task = "text-generation" if head == "tokens" else "text-classification"
+    lines = ["---", "library_name: transformers", f"pipeline_tag: {task}"]
     lines += [f"license: {card.license}"] if card else []
     lines += ["tags:", "- rigor", "---", "", f"# {card.name if card else 'Model'}", ""]
     if card:

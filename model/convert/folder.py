@@ -19,7 +19,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.convert import files, names
 from model.convert.card import Card, render
-from model.convert.hf_config import config_from_hf, hf_config
+from model.convert.hf_config import config_from_hf, hf_config, scoring
 
 MAX_SHARD_BYTES = 5_000_000_000
 DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
@@ -44,7 +44,7 @@ def save_folder(
     Args:
         folder: must not exist, or be empty.
         config: the model's shape.
-        state: tensors in the Hugging Face form, as `to_hf` gives them.
+        state: tensors in the Hugging Face form, as `to_hf` gives them; a reward model's have a score instead of logits.
         tokenizer_folder: where tokenizer files are copied from.
         card: what README.md says beside the shape.
         dtype: of the weights on disk; None keeps theirs. Expert biases stay as they are.
@@ -54,7 +54,8 @@ def save_folder(
         ValueError: the form cannot hold this shape, the state is not this shape's, the tokenizer has more tokens than
             the model, or the folder is taken.
     """
-    written = hf_config(config)
+    head = names.head_of(state)
+    written = hf_config(config) if head == "tokens" else scoring(hf_config(config))
     check(config, state)
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} exists and is not empty")
@@ -70,8 +71,9 @@ def save_folder(
             ids = _copy_tokenizer(tokenizer_folder, temporary, config.vocab_size)
         # transformers 4 and servers read torch_dtype, transformers 5 too.
         _write_json(temporary / "config.json", written | ids | {"torch_dtype": DTYPES[dtype]})
-        _write_json(temporary / "generation_config.json", ids | SAMPLING)
-        (temporary / "README.md").write_text(render(config, card, DTYPES[dtype]), encoding="utf-8")
+        if head == "tokens":
+            _write_json(temporary / "generation_config.json", ids | SAMPLING)
+        (temporary / "README.md").write_text(render(config, card, DTYPES[dtype], head), encoding="utf-8")
         _write_weights(temporary, state, dtype, max_shard_bytes)
         for path in [*temporary.iterdir(), temporary]:
             _sync(path)
@@ -132,7 +134,7 @@ def check(config: ModelConfig, state: Mapping[str, Tensor]) -> None:
         raise ValueError(f"quantised tensors or dtypes ({', '.join(kinds)}): {files.some(quantised)}; {_UNQUANTISE}")
     missing: list[str] = []
     known: set[str] = set()
-    for name, shape in names.shapes(config):
+    for name, shape in names.shapes(config, names.head_of(state)):
         if name not in state:
             missing.append(name)
             # A config may announce billions of tensors: the list ends where it is clear that this is not the model.

@@ -66,6 +66,17 @@ def hf_config(config: ModelConfig) -> Json:
     return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", **shared, **own}
 
 
+def scoring(written: Json) -> Json:
+    """The same shape with one score in the place of logits: the form of transformers' and vLLM's reward models."""
+    (name,) = written["architectures"]
+    return {
+        **written,
+        "architectures": [name.replace("ForCausalLM", "ForSequenceClassification")],
+        "id2label": {"0": "SCORE"},
+        "label2id": {"SCORE": 0},
+    }
+
+
 def config_from_hf(data: Json) -> ModelConfig:
     """The shape that a config.json describes.
 

@@ -36,7 +36,7 @@ def to_hf(model: RigorModel) -> dict[str, Tensor]:
     """
     state: dict[str, Tensor] = {}
     tensors = _tensors(model)
-    for piece in names.pieces(model.rigor):
+    for piece in names.pieces(model.rigor, model.head):
         views = _views(piece, tensors.pop(piece.megatron), model.rigor)
         for (name, shape), view in zip(piece.parts, views, strict=True):
             state[name] = view.reshape(shape)
@@ -53,7 +53,9 @@ def from_hf(model: RigorModel, state: Mapping[str, Tensor]) -> None:
     """
     tensors = _tensors(model)
     check(model.rigor, state)
-    for piece in names.pieces(model.rigor):
+    if names.head_of(state) != model.head:
+        raise ValueError(f"a state with a head of {names.head_of(state)} for a model with one of {model.head}")
+    for piece in names.pieces(model.rigor, model.head):
         views = _views(piece, tensors[piece.megatron], model.rigor)
         for (name, _), view in zip(piece.parts, views, strict=True):
             view.copy_(state[name].reshape(view.shape))

@@ -6,13 +6,17 @@ expert; the MTP module is the layer after the last, without the copies of embedd
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Container, Iterator
+from typing import Final, Literal, NamedTuple
 
 from model.config import Gqa, Mla, ModelConfig
 
 Named = tuple[str, tuple[int, ...]]
 """Name and shape of a tensor in the Hugging Face form."""
+Head = Literal["tokens", "score"]
+"""What stands on the last hidden state: the vocabulary's logits, or one number (a reward model)."""
+SCORE: Final = "score.weight"
+"""A reward model's head, [1, H]: as transformers names it in its models for sequence classification."""
 
 
 class Piece(NamedTuple):
@@ -24,7 +28,12 @@ class Piece(NamedTuple):
     """one: equal; rows: parts below one another, experts stacked; groups: queries, key and value of each key head."""
 
 
-def pieces(config: ModelConfig) -> Iterator[Piece]:
+def head_of(state: Container[str]) -> Head:
+    """The head of a model with these tensors."""
+    return "score" if SCORE in state else "tokens"
+
+
+def pieces(config: ModelConfig, head: Head = "tokens") -> Iterator[Piece]:
     """All of a model's tensors, lazily, in the order of its layers."""
     c, width = config, config.hidden_size
     yield _one("embedding.word_embeddings.weight", "model.embed_tokens.weight", c.vocab_size, width)
@@ -32,7 +41,9 @@ def pieces(config: ModelConfig) -> Iterator[Piece]:
         sparse = c.moe is not None and i >= c.moe.dense_layers
         yield from _layer(c, f"decoder.layers.{i}", f"model.layers.{i}", sparse)
     yield _one("decoder.final_layernorm.weight", "model.norm.weight", width)
-    if not c.tie_embeddings:
+    if head == "score":
+        yield _one("output_layer.weight", SCORE, 1, width)
+    elif not c.tie_embeddings:
         yield _one("output_layer.weight", "lm_head.weight", c.vocab_size, width)
     for k in range(c.mtp_layers):
         ours, theirs = f"mtp.layers.{k}", f"model.layers.{c.layers + k}"
@@ -43,9 +54,9 @@ def pieces(config: ModelConfig) -> Iterator[Piece]:
         yield _one(f"{ours}.final_layernorm.weight", f"{theirs}.shared_head.norm.weight", width)
 
 
-def shapes(config: ModelConfig) -> Iterator[Named]:
+def shapes(config: ModelConfig, head: Head = "tokens") -> Iterator[Named]:
     """Name and shape of every tensor in the Hugging Face form, lazily."""
-    for piece in pieces(config):
+    for piece in pieces(config, head):
         yield from piece.parts
 
 

@@ -7,13 +7,14 @@ Legend of shape suffixes: B rows, T tokens of a row, H hidden size, P pairs, N r
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
+from model.convert.names import Head
 from model.losses.places import at
 from model.losses.types import Batch, Hidden, Loss, Objective
 
@@ -56,6 +57,11 @@ def _scores(hidden: Hidden, head_weight: Tensor, index_N: Tensor) -> Tensor:
     return at(hidden.main_BTH, index_N).to(wide) @ head_weight.to(wide)[0]
 
 
+def _counted(batch: Batch) -> Tensor | bool:
+    """Where responses count: not in rows without weight, which only fill a held-out batch up (see `Trainer`)."""
+    return batch["weight"] > 0 if "weight" in batch else True
+
+
 def _mean_part(value: Tensor) -> Tensor:
     return torch.stack([value.detach().float().sum(), value.new_tensor(value.numel(), dtype=torch.float32)])
 
@@ -64,16 +70,18 @@ class Preference(Objective):
     """Bradley-Terry over pairs of responses that stand in one row."""
 
     name: Literal["preference"] = "preference"
+    head: ClassVar[Head] = "score"
 
     def loss(self, hidden: Hidden, head_weight: Tensor, batch: Batch, group: dist.ProcessGroup | None = None) -> Loss:
         """From `pair [B,T]` int64: +p where the score of pair p's chosen response is read, -p for its rejected one.
 
-        Pairs are numbered from 1 in each row, 0 elsewhere; `margin [B,T]`, where given, is read at the chosen's place.
+        Pairs are numbered from 1 in each row, 0 elsewhere; `margin [B,T]`, where given, is read at the chosen's place;
+        a pair counts where `weight [B,T]`, if given, is above 0.
 
         Raises:
             ValueError: a pair without its other half in the row, or with two of one.
         """
-        pair_BT = batch["pair"]
+        pair_BT = batch["pair"] * _counted(batch)
         span = int(pair_BT.abs().max()) + 1 if pair_BT.numel() else 1
         key = (pair_BT.abs() + span * torch.arange(len(pair_BT), device=pair_BT.device)[:, None]).flatten()
         chosen, rejected = ((sign * pair_BT.flatten() > 0).nonzero()[:, 0] for sign in (1, -1))
@@ -93,11 +101,15 @@ class Safety(Objective):
     """Binary cross entropy of each response's score (DeepSeek-R1's safety reward model is pointwise)."""
 
     name: Literal["safety"] = "safety"
+    head: ClassVar[Head] = "score"
 
     def loss(self, hidden: Hidden, head_weight: Tensor, batch: Batch, group: dist.ProcessGroup | None = None) -> Loss:
-        """From `safe [B,T]`: 1 (safe) or 0 (unsafe) where a response's score is read, -1 elsewhere."""
+        """From `safe [B,T]`: 1 (safe) or 0 (unsafe) where a response's score is read, -1 elsewhere.
+
+        A response counts where `weight [B,T]`, if given, is above 0.
+        """
         safe_BT = batch["safe"]
-        places = (safe_BT >= 0).flatten().nonzero()[:, 0]
+        places = ((safe_BT >= 0) & _counted(batch)).flatten().nonzero()[:, 0]
         score_N = _scores(hidden, head_weight, places)
         label_N = at(safe_BT, places).to(score_N.dtype)
         loss_N = F.binary_cross_entropy_with_logits(score_N, label_N, reduction="none")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self, TypeAlias
+from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import torch.distributed as dist
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
+
+from model.convert.names import Head
 
 Batch: TypeAlias = dict[str, Tensor]
 """`tokens [B,T]` int64, `document [B,T]` int64 (index of a token's document in its row, -1 padding), `weight [B,T]`
@@ -45,6 +47,8 @@ class Objective(BaseModel, ABC):
     """Options of an objective, with the loss they make: a frozen config that can be called."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    head: ClassVar[Head] = "tokens"
+    """Of the model that it trains."""
 
     def with_mtp_weight(self, mtp_weight: float) -> Self:
         """The objective at a step's λ; one that trains no MTP module stays as it is."""

@@ -19,7 +19,8 @@ import torch.distributed as dist
 from model import checkpoint, parallel
 from model.build import RigorModel, build
 from model.config import ModelConfig
-from model.convert import from_hf, load_folder, save_folder, to_hf
+from model.convert import from_hf, load_folder, save_folder, scorer_shape, scorer_state, to_hf
+from model.convert.names import SCORE
 from model.data import Rows
 from model.layout import Parallel
 from model.train import lifeline
@@ -143,17 +144,19 @@ def meet() -> None:
 
 
 def _build(config: TrainConfig, layout: Parallel) -> RigorModel:
-    model = build(config.model, layout, DTYPES[config.dtype], config.seed)
+    model = build(config.model, layout, DTYPES[config.dtype], config.seed, config.objective.head)
     return model.cuda() if torch.cuda.is_available() else model
 
 
 def import_weights(model: RigorModel, folder: Path) -> None:
-    """Start from the weights of a Hugging Face folder.
+    """Start from the weights of a Hugging Face folder; a reward model from a policy's, under a fresh score.
 
     Raises:
         ValueError: they are of another shape; the message names the fields.
     """
     shape, state = load_folder(folder)
+    if model.head == "score":
+        shape, state = scorer_shape(shape), scorer_state(shape, state, to_hf(model)[SCORE])
     looks = ("init_std", "max_positions")  # Neither changes what the weights compute.
     wanted, found = (_without(value, looks) for value in (model.rigor, shape))
     differing = sorted(key for key in wanted if wanted[key] != found[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,39 @@ Algorithm = Annotated[Grpo, BeforeValidator(_named)]
 """A loss: a name of `model.losses.ALGORITHMS`, or `{base = "r1", kl_weight = 0}`, or all of it."""
 
 
+def first_step(from_share: float, steps: int) -> int:
+    """The first of `steps` steps, counted from 0, at which what begins after this share of them is there."""
+    return math.ceil(from_share * steps - 1e-9 * steps)
+
+
+def _weighted(value: Any) -> Any:
+    """A judge's weight alone, or all of its options."""
+    return {"weight": value} if isinstance(value, int | float) else value
+
+
+class JudgeOptions(StageConfig):
+    """What a reward model's judgement is worth, and on which prompts it is asked for."""
+
+    weight: float = Field(1.0, ge=-100, le=100)
+    categories: tuple[str, ...] = ()
+    """Of problems; empty: all."""
+    except_checkers: tuple[str, ...] = ()
+    """It is not asked where one of these checkers judges: a helpfulness model not where a refusal is wanted."""
+    from_share: float = Field(0.0, ge=0, lt=1)
+    """Share of all steps before which it is not asked. R1: the last 400 of 1,700 steps, against reward hacking."""
+
+    def asked(self, problem: Mapping[str, Any]) -> bool:
+        """Whether it judges responses to this problem."""
+        return _among(problem, "category", self.categories) and not (
+            self.except_checkers and problem["checker"] in self.except_checkers
+        )
+
+
+def _among(problem: Mapping[str, Any], column: str, listed: tuple[str, ...]) -> bool:
+    """Whether a problem's value is listed; an empty list holds all."""
+    return not listed or problem[column] in listed
+
+
 class RewardWeights(StageConfig):
     """What is rewarded, by weight. Every rule is measured, also at weight 0. DeepSeek-R1, section 2.2.2."""
 
@@ -40,8 +74,11 @@ class RewardWeights(StageConfig):
     """Share of the chain's words in the question's language. R1's first RL stage adds it."""
     repetition: float = Field(0.0, ge=-100, le=100)
     """Minus the share of repeated 8-grams."""
-    judges: dict[str, float] = Field({}, max_length=16)
-    """Reward models by name, for what no rule can judge; each is given to the stage as a model of that name."""
+    accuracy_categories: tuple[str, ...] = ()
+    """Categories of problems on which accuracy is rewarded (R1's second stage: reasoning alone); empty: all."""
+    judges: dict[str, Annotated[JudgeOptions, BeforeValidator(_weighted)]] = Field({}, max_length=16)
+    """Reward models by name, for what no rule can judge; each is given to the stage as a model of that name. A number
+    is a weight on all prompts and steps. A judge's reward is 0 to 1, see `tasks.rl.judges`."""
 
     def rules(self) -> RewardConfig:
         """The rules as terms of `tasks.grade.reward`."""
@@ -52,6 +89,26 @@ class RewardWeights(StageConfig):
             "repetition": self.repetition,
         }
         return RewardConfig(terms=tuple(RewardTerm(name=name, weight=weight) for name, weight in weights.items()))
+
+
+class MixPart(StageConfig):
+    """A part of the questions of every step; a problem belongs to the first part that it fits. Empty lists take all."""
+
+    categories: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    checkers: tuple[str, ...] = ()
+    share: float = Field(gt=0, le=1_000)
+    """Of a step's questions, against the other parts that are asked."""
+    from_share: float = Field(0.0, ge=0, lt=1)
+    """Share of all steps before which it is not asked. R1: general prompts in the last 400 of 1,700 steps."""
+
+    def holds(self, problem: Mapping[str, Any]) -> bool:
+        """Whether a problem fits."""
+        return (
+            _among(problem, "category", self.categories)
+            and _among(problem, "family", self.families)
+            and _among(problem, "checker", self.checkers)
+        )
 
 
 class Questions(StageConfig):
@@ -68,6 +125,16 @@ class Questions(StageConfig):
     order: Literal["shuffled", "curriculum"] = "shuffled"
     """Epochs, each in an order of its own; or along the table `curriculum` from its first row to its last, at a pace
     that the last step reaches the end."""
+    mix: tuple[MixPart, ...] = Field((), max_length=32)
+    """Parts with shares of every step, each shuffled for itself, of what the lists above allow; empty: no parts."""
+
+    @model_validator(mode="after")
+    def _mixed(self) -> Self:
+        if self.mix and self.order != "shuffled":
+            raise ValueError("questions.mix is shuffled part by part: it does not go with a curriculum")
+        if self.mix and min(part.from_share for part in self.mix) > 0:
+            raise ValueError("questions.mix: no part is asked from the first step")
+        return self
 
 
 class Overlong(StageConfig):
@@ -91,6 +158,8 @@ class HeldOut(StageConfig):
     temperature: float = Field(0.6, gt=0, le=100)
     """Of the sampled pass rate (DeepSeek-R1's 0.6, top-p 0.95); the greedy one is measured beside it."""
     top_p: float = Field(0.95, gt=0, le=1)
+    splits: tuple[Literal["validation", "test"], ...] = Field(("validation",), min_length=1)
+    """Where they are drawn from; `test` beside it where a small world has too few groups to measure on."""
 
 
 class WatchOptions(StageConfig):
@@ -109,6 +178,9 @@ class WatchOptions(StageConfig):
     hacking_held_out: float = Field(0.01, ge=0)
     """… while the held-out pass rate did not rise by this."""
     hacking_looks: int = Field(3, ge=1, le=1000)
+    hacking_preference: float = Field(0.05, ge=0, le=1)
+    """The same of reward models: their held-out score rose by this while the held-out pass rate fell by
+    `hacking_held_out`."""
     gap_mean: float = Field(0.02, ge=0)
     """Mean |log π_trainer - log π_sampler| of a token, in nats."""
     gap_max: float = Field(2.0, ge=0)

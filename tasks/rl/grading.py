@@ -15,7 +15,7 @@ from tasks.curate.check_answer import answer_part, score
 from tasks.grade.format import thinking_of
 from tasks.grade.math.judge import GoldError
 from tasks.grade.reward import RewardBatch, Values, compute_rewards, term
-from tasks.rl.config import RewardWeights
+from tasks.rl.config import RewardWeights, first_step
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ class Grades:
 
     total: Values
     terms: Mapping[str, Values]
-    """Raw values by `name@version`; judges' by `judge:name`."""
+    """Raw values by `name@version`; judges' by `judge:name`, NaN where one was not asked."""
+    weights: Mapping[str, Values]
+    """What each term was worth in the total; 0 where a rule was measured alone, or a judge not asked."""
 
 
 class Grader:
@@ -78,23 +80,40 @@ class Grader:
         missing = sorted(set(weights.judges) - set(judges))
         if missing:
             raise ValueError(f"rewards.judges names reward models that are not given: {', '.join(missing)}")
-        self.rules, self.judges = weights.rules(), judges
-        self.judge_weights = weights.judges
+        self.options, self.rules, self.judges = weights, weights.rules(), judges
         self.weights = {each.key: each.weight for each in self.rules.terms}
         """Of all terms, by name, in their order."""
-        self.weights |= {f"judge:{name}": weight for name, weight in weights.judges.items()}
+        self.weights |= {f"judge:{name}": judge.weight for name, judge in weights.judges.items()}
 
-    def grade(self, problems: Sequence[Mapping[str, Any]], responses: Sequence[str]) -> Grades:
-        """Grade responses to problems (rows of `problems`), one each."""
+    def grade(
+        self, problems: Sequence[Mapping[str, Any]], responses: Sequence[str], step: int = 0, steps: int = 1
+    ) -> Grades:
+        """Grade responses to problems (rows of `problems`), one each, at a step of so many: judges may come in late."""
         prompts = [problem["prompt"] for problem in problems]
         meta = [{"language": problem["language"], "problem": problem} for problem in problems]
         found = compute_rewards(self.rules, RewardBatch(prompts, responses, [None] * len(prompts), meta))
-        total, terms = found.total.copy(), dict(found.terms)
-        for name, weight in self.judge_weights.items():
-            values = np.asarray(self.judges[name](prompts, responses), dtype=np.float64)
+        terms, count = dict(found.terms), len(responses)
+        weights = {each.key: np.full(count, each.weight) for each in self.rules.terms}
+        reasoning = self.options.accuracy_categories
+        if reasoning:
+            weights["accuracy@1"] *= [problem["category"] in reasoning for problem in problems]
+        for name, judge in self.options.judges.items():
+            there = step >= first_step(judge.from_share, steps)
+            values = self.judged(name, problems, responses) if there else np.full(count, np.nan)
             terms[f"judge:{name}"] = values
-            total += weight * values
-        return Grades(total, terms)
+            weights[f"judge:{name}"] = np.where(np.isnan(values), 0.0, judge.weight)
+        total = sum((weights[name] * np.nan_to_num(values) for name, values in terms.items()), np.zeros(count))
+        return Grades(total, terms, weights)
+
+    def judged(self, name: str, problems: Sequence[Mapping[str, Any]], responses: Sequence[str]) -> Values:
+        """A reward model's judgements, NaN on problems that are not its business."""
+        rows = [row for row, problem in enumerate(problems) if self.options.judges[name].asked(problem)]
+        values = np.full(len(problems), np.nan)
+        if rows:
+            values[rows] = self.judges[name](
+                [problems[row]["prompt"] for row in rows], [responses[row] for row in rows]
+            )
+        return values
 
 
 def checks_itself(response: str) -> bool:

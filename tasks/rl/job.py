@@ -26,6 +26,8 @@ class RlJob(Options):
     """Parquet file of the problems to learn from, in their order (see `tasks.rl.questions`)."""
     held_out: Path
     """The same, of those to measure on."""
+    judges: dict[str, Path] = Field(default_factory=dict)
+    """Folders of the reward models by name."""
     rollouts: Path
     """Folder for what was sampled."""
     micro_batch_rows: int = Field(8, ge=1, le=65_536)

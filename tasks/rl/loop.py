@@ -32,7 +32,7 @@ from tasks.rl.grading import Grader, Judge
 from tasks.rl.job import RlJob
 from tasks.rl.measures import Metrics, step_metrics
 from tasks.rl.passes import log_probs, without_mtp
-from tasks.rl.questions import read_questions
+from tasks.rl.questions import asked_parts, read_questions
 from tasks.rl.reference import Reference
 from tasks.rl.sampling import Asker, Sample, Seconds, Step
 from tasks.rl.watch import Watch
@@ -78,7 +78,7 @@ class Reinforcer:
         self._sampler_holds = 0
         self.grader = Grader(self.config.rewards, judges or {})
         self.asker = Asker(self.config, self.sampler, self.questions, self.grader)
-        self.examiner = Examiner(self.config, self.sampler, held_out)
+        self.examiner = Examiner(self.config, self.sampler, held_out, self.grader)
         self.wrapped = wrap(model)
         # The schedule would divide by whole tokens; `_update` does so by the objective's own count.
         model.config.finalize_model_grads_func = None
@@ -121,7 +121,7 @@ class Reinforcer:
         asked = self.asker.ask(self.step, seconds)
         values = step_metrics(asked, self.asker.facts, self.questions)
         with _timed(seconds, "keep"):
-            rollouts.write(self.job.rollouts, self.job.name, self.step, asked.mine, self.asker.weights)
+            rollouts.write(self.job.rollouts, self.job.name, self.step, asked.mine)
         with _timed(seconds, "log_probs"):
             self._add_log_probs([sample for sample in asked.mine if self._enters(sample, asked)])
             # On a few; what the loss measures on all tokens that are trained on comes in their place.
@@ -218,7 +218,8 @@ class Reinforcer:
         self._load_sampler()
         values = self.examiner.examine()
         self.events.metrics(self.step, {**values, "seconds_held_out": time.perf_counter() - started})
-        for text in self.watch.look(values["held_out_pass_rate"]):
+        asked = len(asked_parts(self.config, self.step))
+        for text in self.watch.look(values["held_out_pass_rate"], values.get("held_out_preference"), asked):
             self.events.warn(f"step {self.step}: {text}")
 
     def _load_sampler(self) -> None:

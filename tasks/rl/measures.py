@@ -44,7 +44,10 @@ def step_metrics(step: Step, facts: Sequence[str], questions: Sequence[Mapping[s
     for tag, chosen in (("right", correct == 1), ("wrong", correct == 0)):
         if chosen.any():
             found[f"response_tokens_{tag}"] = float(tokens[chosen].mean())
-    found |= {f"reward.{name.partition('@')[0]}": float(by_name[name].mean()) for name in facts[len(FACTS) :]}
+    for name in facts[len(FACTS) :]:
+        asked = by_name[name][~np.isnan(by_name[name])]
+        if asked.size:  # a reward model may be asked late, and not for every prompt
+            found[f"reward.{name.partition('@')[0]}"] = float(asked.mean())
     return found | pass_rates([questions[index] for index in step.drawn], correct.mean(axis=1), "pass_rate")
 
 

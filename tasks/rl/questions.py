@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from model.data import BatchPlan
 from model.sample.pick import request_seed
-from tasks.rl.config import Questions, ReinforceConfig
+from tasks.rl.config import Questions, ReinforceConfig, first_step
 
-COLUMNS = ("id", "family", "level", "language", "category", "prompt", "gold", "checker", "tests")
+COLUMNS = ("id", "family", "level", "language", "category", "prompt", "gold", "checker", "tests", "rejected")
 """What graders and rollouts need of a problem; the file has `tokens` beside it."""
-ORDER, EXTRA = 0, 1
-"""Streams of random numbers: epochs, and what dynamic sampling draws in addition."""
+ORDER, EXTRA, PARTS = 0, 1, 2
+"""Streams of random numbers: epochs, what dynamic sampling draws in addition, and the first part of a mix."""
 
 
 def chosen(problems: pl.LazyFrame, options: Questions, split: str) -> pl.LazyFrame:
-    """The rows of `problems` that the options allow."""
+    """The rows of `problems` that the options allow (a mix chooses among them, see `parts`)."""
     allowed = {"family": options.families, "category": options.categories, "language": options.languages,
                "checker": options.checkers}  # fmt: skip
     filters = [pl.col(column).is_in(list(values)) for column, values in allowed.items() if values]
@@ -32,7 +34,42 @@ def read_questions(path: Path) -> list[dict[str, Any]]:
     return pl.read_parquet(path).to_dicts()
 
 
-def draw(config: ReinforceConfig, count: int, step: int, places: Sequence[int]) -> list[int]:
+def parts(options: Questions, problems: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Indices of the problems of each part of the mix; none where there is no mix.
+
+    Raises:
+        ValueError: no problem fits a part.
+    """
+    found: list[list[int]] = [[] for _ in options.mix]
+    for index, problem in enumerate(problems):
+        number = next((n for n, part in enumerate(options.mix) if part.holds(problem)), None)
+        if number is not None:
+            found[number].append(index)
+    for part, members in zip(options.mix, found, strict=True):
+        if not members:
+            raise ValueError(f"questions.mix: no problem fits the part {part!r}")
+    return found
+
+
+def by_share(options: Questions, problems: Sequence[Mapping[str, Any]], count: int) -> list[int]:
+    """Indices of `count` problems, the first ones of each part by the parts' shares; without a mix the first ones.
+
+    What a part has too few of is left out.
+    """
+    if not options.mix:
+        return list(range(min(count, len(problems))))
+    total = sum(part.share for part in options.mix)
+    held: dict[int, list[int]] = {n: [] for n in range(len(options.mix))}
+    for index, problem in enumerate(problems):
+        number = next((n for n, part in enumerate(options.mix) if part.holds(problem)), None)
+        if number is not None and len(held[number]) < round(count * options.mix[number].share / total):
+            held[number].append(index)
+    return sorted(index for members in held.values() for index in members)
+
+
+def draw(
+    config: ReinforceConfig, count: int, step: int, places: Sequence[int], members: Sequence[Sequence[int]] = ()
+) -> list[int]:
     """The questions of a step, a pure function of its arguments: no state to save, none skipped in an epoch.
 
     Args:
@@ -40,6 +77,7 @@ def draw(config: ReinforceConfig, count: int, step: int, places: Sequence[int]) 
         count: questions there are.
         step: from 0.
         places: which of the step's draws are wanted, from 0; those beyond `questions_per_step` are dynamic sampling's.
+        members: of a mix, as `parts` gave them.
 
     Returns:
         For each place the index of a question, 0 … count - 1.
@@ -47,9 +85,45 @@ def draw(config: ReinforceConfig, count: int, step: int, places: Sequence[int]) 
     if config.questions.order == "curriculum":
         return [(step * count // config.steps + place) % count for place in places]
     asked, seed = config.questions_per_step, config.seed
+    if members:
+        return _mixed(config, step, places, members)
     order, extra = (BatchPlan(count, asked, request_seed(seed, stream)) for stream in (ORDER, EXTRA))
     waves = {
         wave: order.rows_of(step) if wave == 0 else extra.rows_of(step * (config.waves - 1) + wave - 1)
         for wave in {place // asked for place in places}
     }
     return [int(waves[place // asked][place % asked]) for place in places]
+
+
+def _mixed(config: ReinforceConfig, step: int, places: Sequence[int], members: Sequence[Sequence[int]]) -> list[int]:
+    """Every part goes through epochs of its own, as fast as it is asked; waves of a step follow one another."""
+    found = []
+    for place in places:
+        row = _layout(config, step)
+        wave, at = divmod(place, len(row))
+        part = row[at]
+        before = sum(_layout(config, earlier).count(part) * (end - earlier) for earlier, end in _phases(config, step))
+        number = before * config.waves + wave * row.count(part) + row[:at].count(part)
+        plan = BatchPlan(len(members[part]), 1, request_seed(config.seed, PARTS + part))
+        found.append(members[part][int(plan.rows_of(number)[0])])
+    return found
+
+
+def asked_parts(config: ReinforceConfig, step: int) -> list[int]:
+    """Numbers of the parts of the mix that are asked at a step."""
+    return [n for n, part in enumerate(config.questions.mix) if step >= first_step(part.from_share, config.steps)]
+
+
+def _layout(config: ReinforceConfig, step: int) -> list[int]:
+    """The part of each of a step's questions: the parts that are asked by then, in order, by their shares."""
+    asked = asked_parts(config, step)
+    ends = np.cumsum([config.questions.mix[n].share for n in asked])
+    middles = (np.arange(config.questions_per_step) + 0.5) / config.questions_per_step * ends[-1]
+    return [asked[int(index)] for index in np.searchsorted(ends, middles)]
+
+
+def _phases(config: ReinforceConfig, step: int) -> list[tuple[int, int]]:
+    """(first step, end) of each stretch before `step` in which the same parts are asked."""
+    starts = sorted({0, *(first_step(part.from_share, config.steps) for part in config.questions.mix)})
+    edges = [start for start in starts if start < step] + [step]
+    return list(pairwise(edges))

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import parallel
-from tasks.rl.sampling import Sample
 from warehouse.ids import row_ids
 from warehouse.schema_rl import ROLLOUTS
+
+if TYPE_CHECKING:
+    from tasks.rl.sampling import Sample  # with it comes Megatron, which only the workers need
 
 _NAME = re.compile(r"step-(\d{8})\.rank-(\d{5})\.parquet")
 
 
-def write(folder: Path, policy: str, step: int, samples: Sequence[Sample], weights: dict[str, float]) -> None:
+def write(folder: Path, policy: str, step: int, samples: Sequence[Sample]) -> None:
     """Write this rank's rollouts of a step over those of an earlier run of it.
 
     Args:
         folder: of all files; made where there is none.
         policy: name of the model in training.
         step: policy version, from 0.
-        samples: in order.
-        weights: of the reward terms.
+        samples: in order. A reward model that was not asked for a sample is none of its terms.
     """
+    from model import parallel  # Megatron: only the workers have it, the stage reads without
+
     folder.mkdir(parents=True, exist_ok=True)
     completions = [sample.completion for sample in samples]
     problems = [sample.problem for sample in samples]
@@ -51,7 +55,14 @@ def write(folder: Path, policy: str, step: int, samples: Sequence[Sample], weigh
         "tokens": [c.tokens for c in completions],
         "log_probs": [c.log_probs for c in completions],
         "finish": [c.finish for c in completions],
-        "rewards": [[{"term": n, "value": v, "weight": weights[n]} for n, v in s.terms.items()] for s in samples],
+        "rewards": [
+            [
+                {"term": name, "value": value, "weight": s.weights[name]}
+                for name, value in s.terms.items()
+                if not math.isnan(value)
+            ]
+            for s in samples
+        ],
         "reward": [s.reward for s in samples],
         "correct": [s.terms["accuracy@1"] == 1 for s in samples],
         "advantage": [s.advantage for s in samples],

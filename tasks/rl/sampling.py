@@ -23,7 +23,7 @@ from tasks.grade.format import thinking_of
 from tasks.grade.language import LANGUAGES, language_share
 from tasks.rl.config import ReinforceConfig
 from tasks.rl.grading import Grader, checks_itself, steps_of
-from tasks.rl.questions import draw
+from tasks.rl.questions import draw, parts
 
 Seconds = dict[str, float]
 """Phase → seconds."""
@@ -47,11 +47,14 @@ class Sample:
     prompt: tuple[int, ...]
     completion: Completion
     terms: Mapping[str, float]
+    """Raw values by name; NaN where a reward model was not asked."""
     reward: float
     advantage: float = 0.0
     trained: bool = False
     known: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Log-probabilities of its tokens by other policies: `old_log_probs`, `reference_log_probs`."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """What each term is worth in the reward."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Asker:
         if config.overlong.weight:
             self.weights["overlong"] = config.overlong.weight
         self.facts = (*FACTS, *self.weights)
+        self.members = parts(config.questions, questions)
         self.params = SamplingParams(temperature=config.temperature, max_tokens=config.max_tokens)
 
     def ask(self, step: int, seconds: Seconds) -> Step:
@@ -95,7 +99,7 @@ class Asker:
         live_K = np.zeros(0, np.bool_)
         for _ in range(config.waves):
             places = range(len(drawn), len(drawn) + count)
-            drawn += draw(config, len(self.questions), step, places)
+            drawn += draw(config, len(self.questions), step, places, self.members)
             found = self._sample(
                 step, [(p, drawn[p]) for p in places if p % parallel.data_world() == parallel.data_rank()], seconds
             )
@@ -128,16 +132,18 @@ class Asker:
         flat = [(place, number, problem, completion)
                 for (place, _), problem, group in zip(asked, problems, groups, strict=True)
                 for number, completion in enumerate(group)]  # fmt: skip
-        grades = self.grader.grade([problem for _, _, problem, _ in flat], [c.text for *_, c in flat])
+        answered = [problem for _, _, problem, _ in flat]
+        grades = self.grader.grade(answered, [c.text for *_, c in flat], step, self.config.steps)
         lengths = torch.tensor([len(c.tokens) for *_, c in flat])
-        terms = dict(grades.terms)
-        total = grades.total
+        terms, weights, total = dict(grades.terms), dict(grades.weights), grades.total
         if self.config.overlong.weight:
             late = overlong_penalty(lengths, self.config.max_tokens, self.config.overlong.cache_tokens).double().numpy()
             terms["overlong"], total = late, total + self.config.overlong.weight * late
+            weights["overlong"] = np.full(len(flat), self.config.overlong.weight)
         found = [
             Sample(place, number, problem, tuple(problem["tokens"]), completion,
-                   {name: float(values[row]) for name, values in terms.items()}, float(total[row]))
+                   {name: float(values[row]) for name, values in terms.items()}, float(total[row]),
+                   weights={name: float(values[row]) for name, values in weights.items()})
             for row, (place, number, problem, completion) in enumerate(flat)
         ]  # fmt: skip
         seconds["grade"] = seconds.get("grade", 0.0) + time.perf_counter() - sampled

@@ -23,13 +23,16 @@ class Watch:
         self.last: History = {name: list(state.get("last", {}).get(name, [])) for name in WATCHED}
         """Of the last steps."""
         self.looks: list[list[float]] = [list(look) for look in state.get("looks", [])]
-        """(mean reward of the last steps, held-out pass rate) at each look."""
+        """(mean reward of the last steps, held-out pass rate, the reward models' held-out score) at each look."""
+        self.asked: int = state.get("asked", 0)
+        """Parts of the mix that were asked at the last look."""
         self.on: set[str] = set(state.get("on", []))
         """Kinds of warning whose cause holds since it was said."""
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        return {"first": self.first, "last": self.last, "looks": self.looks, "on": sorted(self.on)}
+        looks = {"looks": self.looks, "asked": self.asked}
+        return {"first": self.first, "last": self.last, **looks, "on": sorted(self.on)}
 
     def step(self, values: Mapping[str, float]) -> list[str]:
         """Warnings after a step's metrics."""
@@ -63,21 +66,35 @@ class Watch:
             }
         )
 
-    def look(self, pass_rate: float) -> list[str]:
-        """Warnings after a held-out measurement."""
+    def look(self, pass_rate: float, preference: float | None = None, asked: int = 0) -> list[str]:
+        """Warnings after a held-out measurement.
+
+        Args:
+            pass_rate: by the checkers.
+            preference: the reward models' mean score of the held-out answers, where there are such models.
+            asked: parts of the mix that are asked by now. When another comes in, rewards before it say nothing.
+        """
         o = self.options
+        if asked != self.asked:
+            self.asked, self.looks, self.last["reward"] = asked, [], []
         if self.last["reward"]:
-            self.looks = [*self.looks, [self._mean("reward"), pass_rate]][-o.hacking_looks - 1 :]
+            look = [self._mean("reward"), pass_rate, *([] if preference is None else [preference])]
+            self.looks = [*self.looks, look][-o.hacking_looks - 1 :]
         if len(self.looks) <= o.hacking_looks:
             return []
-        (reward_then, rate_then), (reward_now, rate_now) = self.looks[0], self.looks[-1]
+        (reward_then, rate_then, *liked_then), (reward_now, rate_now, *liked_now) = self.looks[0], self.looks[-1]
+        pleased = sum(liked_now) - sum(liked_then) > o.hacking_preference and rate_then - rate_now > o.hacking_held_out
         hacked = reward_now - reward_then > o.hacking_reward * self.scale and rate_now - rate_then < o.hacking_held_out
         return self._said(
             {
                 "hacking": hacked
                 and f"the reward rose from {reward_then:.3f} to {reward_now:.3f} while the held-out pass rate went from"
                 f" {rate_then:.1%} to {rate_now:.1%}: read rollouts with a high reward, and look at the terms"
-                " reward.* that rose"
+                " reward.* that rose",
+                "preference": pleased
+                and f"the reward models' held-out score rose from {sum(liked_then):.3f} to {sum(liked_now):.3f} while"
+                f" the held-out pass rate fell from {rate_then:.1%} to {rate_now:.1%}: read what they like, lower"
+                " their weight in rewards.judges, or let them in later (from_share)",
             }
         )
 

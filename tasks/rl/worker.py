@@ -30,6 +30,7 @@ def reinforce(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
     from model.train.events import Events
     from model.train.run import DTYPES, import_weights, meet, pass_on_warnings
     from tasks.rl.job import RlJob
+    from tasks.rl.judges import RewardModel
     from tasks.rl.loop import Reinforcer
 
     job = RlJob.model_validate_json(folder.job.read_bytes())
@@ -42,8 +43,9 @@ def reinforce(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
     if torch.cuda.is_available():
         model = model.cuda()
     import_weights(model, job.policy)
-    # Reward models come here: `judges` maps each name of `rewards.judges` to a callable (prompts, responses) → values.
-    trainer = Reinforcer(job, model, folder.root, events, stop_asked, judges={})
+    device = next(model.parameters()).device
+    judges = {name: RewardModel(path, device) for name, path in job.judges.items()}
+    trainer = Reinforcer(job, model, folder.root, events, stop_asked, judges)
     found = checkpoint.latest(folder.checkpoints)
     if found is not None:
         trainer.take_up(found)

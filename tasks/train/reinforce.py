@@ -14,7 +14,7 @@ from model.train.launch import launch_job
 from tasks.rl import rollouts
 from tasks.rl.config import ReinforceConfig
 from tasks.rl.job import RlJob
-from tasks.rl.questions import chosen
+from tasks.rl.questions import by_share, chosen
 from tasks.stage import Inputs, Made, Reject, RejectedRow, Report, Stage
 from tasks.train.corpora import fraction, lay_out_question
 from tasks.train.recipe import Curves, curve_figure, pass_on, ranks
@@ -24,6 +24,9 @@ FIGURES = {
                 "reward.language": "language"}, "Reward by term", "reward"),
     "pass_rate": ({"pass_rate": "train, sampled", "held_out_pass_rate": "held out, sampled",
                    "held_out_greedy": "held out, greedy"}, "Pass rate", "share"),
+    "alignment": ({"held_out_correct_refusals": "harmful prompts refused",
+                   "held_out_wrong_refusals": "harmless prompts refused", "held_out_preference": "reward models' score",
+                   "held_out_preferred": "preferred to the worse answer"}, "Alignment, held out", "share"),
     "length": ({"response_tokens": "mean", "response_tokens_right": "right", "response_tokens_wrong": "wrong"},
                "Response length", "tokens"),
     "reasoning": ({"reasoning_share": "two steps or more", "self_check_share": "checks itself",
@@ -33,25 +36,37 @@ FIGURES = {
                 "Time by phase", "s"),
 }  # fmt: skip
 """Figure → (metric → label, title, unit)."""
+GAINS = {
+    "held_out_pass_rate": "held_out_gain",
+    "held_out_preferred": "held_out_preferred_gain",
+    "held_out_correct_refusals": "held_out_correct_refusals_gain",
+}
+"""What is measured from the first look to the last, and the metric that says by how much it rose."""
 
 
 def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Report) -> Made:
     """The folder of the model `writes`, and its rollouts.
 
-    Reads the table `problems`, the model `policy` (with its tokenizer), and where asked for the table `curriculum`.
+    Reads the table `problems`, the model `policy` (with its tokenizer), the reward models by the names that
+    `config.rewards.judges` gives them, and where asked for the table `curriculum`.
 
     Raises:
-        ValueError: no problem of the split train fits `config.questions`, or its order needs a curriculum that is
-            not given.
+        ValueError: no problem of the split train fits `config.questions`, or a reward model or the curriculum that
+            the config asks for is not given.
     """
+    missing = sorted(config.rewards.judges.keys() - inputs.models.keys())
+    if missing:
+        raise ValueError(f"rewards.judges names reward models that are not given: {', '.join(missing)}")
     policy = inputs.models["policy"]
     tokenizer, shape = Tokenizer.load(policy), load_folder(policy)[0]
     train = _questions(config, inputs, report, "train", tokenizer)
-    held_out = _questions(config, inputs, report, "validation", tokenizer)
+    measured_on = [_questions(config, inputs, report, split, tokenizer) for split in config.held_out.splits]
+    held_out = pl.concat(measured_on)
     held_out = held_out.sort(pl.col("id").map_elements(partial(fraction, config.seed, "held_out"), pl.Float64))
+    held_out = held_out[by_share(config.questions, held_out.to_dicts(), config.held_out.problems)]
     files = {name: inputs.work / f"{name}.parquet" for name in ("problems", "held_out")}
     train.write_parquet(files["problems"])
-    held_out.head(config.held_out.problems).write_parquet(files["held_out"])
+    held_out.write_parquet(files["held_out"])
     report.metric("problems", train.height)
     processes = ranks(inputs.layout, config.questions_per_step)
     job = RlJob(
@@ -59,6 +74,7 @@ def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Repo
         name=writes,
         model=shape,
         policy=policy.resolve(),
+        judges={name: inputs.models[name].resolve() for name in config.rewards.judges},
         rollouts=inputs.work / "rollouts",
         micro_batch_rows=inputs.layout.get("micro_batch_rows", 8),
         sampler_rows=inputs.layout.get("sampler_rows", 128),
@@ -72,9 +88,9 @@ def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Repo
     for name, (lines, title, unit) in FIGURES.items():
         if lines.keys() & curves.keys():
             report.figure(name, curve_figure(curves, lines, title, unit))
-    measured = curves.get("held_out_pass_rate", [])
-    if measured:
-        report.metric("held_out_gain", measured[-1][1] - measured[0][1])
+    for name, gain in GAINS.items():
+        if measured := curves.get(name, []):
+            report.metric(gain, measured[-1][1] - measured[0][1])
     report.table("rollouts", _best_and_worst(job.rollouts, config.steps))
     return folder.model, {"rollouts": rollouts.read(job.rollouts, config.steps)}
 
@@ -108,7 +124,11 @@ def _settings(config: ReinforceConfig) -> dict[str, str]:
         "clip": f"{config.algorithm.clip_low} {config.algorithm.clip_high}",
         "KL weight": str(config.algorithm.kl_weight),
         "rewards": " ".join(
-            f"{name}={weight}" for name, weight in config.rewards.model_dump(exclude={"judges"}).items()
+            f"{name}={weight}"
+            for name, weight in {
+                **config.rewards.model_dump(exclude={"judges", "accuracy_categories"}),
+                **{name: judge.weight for name, judge in config.rewards.judges.items()},
+            }.items()
         ),
     }
 

@@ -1,4 +1,4 @@
-"""Which questions a step asks: whole epochs in order, the same for any subset of places, and a stream of its own beyond."""
+"""Which questions a step asks: whole epochs in order, the same for any subset of places; more from another stream."""
 
 from __future__ import annotations
 
