@@ -31,7 +31,9 @@ def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[
     path = PROFILES / f"{profile}.toml"
     if not path.exists():
         raise ConfigError(f"no profile {profile!r}; there are: {', '.join(profile_names())}")
-    data: dict[str, Any] = tomllib.loads(path.read_text()).get(flow, {})
+    sections: dict[str, Any] = tomllib.loads(path.read_text())
+    parts: tuple[str, ...] = getattr(model, "PARTS", ())  # of a flow of flows: each part's own section
+    data = {part: sections[part] for part in parts if part in sections} | sections.get(flow, {})
     for change in changes:
         key, sign, text = change.partition("=")
         if not sign or not key:

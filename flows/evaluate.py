@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from prefect import flow
 
+from flows.champion import ALIAS, ChampionConfig, held_by, model_version, run_champion
 from flows.config import ConfigError
 from flows.crawl_inputs import outside
 from flows.run import flow_run
@@ -27,9 +29,9 @@ class EvaluateConfig(StageConfig):
     """Which models answer which suites."""
 
     models: tuple[str, ...] = ()
-    """Registered names (`rigor-base`), folders in Hugging Face form (`/models/mine`), or servers
-    (`http://127.0.0.1:8000/v1#name`), each with `label=` before it if its name should differ. None: all registered
-    models whose name begins with `rigor-`."""
+    """Registered names (`rigor-base`), versions (`rigor-r1@2`), `champion` (who holds the alias), folders in Hugging
+    Face form (`/models/mine`), or servers (`http://127.0.0.1:8000/v1#name`), each with `label=` before it if its name
+    should differ. None: all registered models whose name begins with `rigor-`."""
     suites: tuple[str, ...] = ("held_out",)
     """Names of `tasks/evaluate/suites.py`, or of `custom`."""
     custom: tuple[Suite, ...] = ()
@@ -41,6 +43,11 @@ class EvaluateConfig(StageConfig):
     sample_answers: SampleAnswersConfig = SampleAnswersConfig()
     """Its `model`, `server` and `suite` are filled in for each call."""
     score_answers: ScoreAnswersConfig = ScoreAnswersConfig()
+    consider: bool = False
+    """Let each registered model among them take the alias `champion`, if the rule says so (`flows/champion.py`). The
+    present champion is asked the same."""
+    champion: ChampionConfig = ChampionConfig()
+    """The rule; its `candidate` is filled in."""
 
 
 @flow(name="evaluate")
@@ -59,9 +66,14 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
     """
     suites = [_suite(name, config) for name in config.suites]
     given = {suite.name: _data(run, suite, config) for suite in suites}
-    training = {name: refs for name in TABLES if (refs := run.current(name))}
+    training: dict[str, Given | None] = {}
+    for name in TABLES:
+        with suppress(LookupError):
+            training[name] = run.newest(name, "")
     scores: list[ArtifactRef] = []
-    models = [_split(text) for text in config.models] or [(name, name) for name in _registered(run)]
+    models = [_split(text) for text in config.models] or [(name, name) for name in _language_models(run)]
+    if config.consider and ALIAS not in [where for _, where in models] and held_by(run) is not None:
+        models.insert(0, (ALIAS, ALIAS))
     labels = [label for label, _ in models]
     if len(set(labels)) < len(labels):
         raise ConfigError(f"evaluate.models: two models of one name among {labels}; write label=… before one")
@@ -77,6 +89,9 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
         ref = run.call(SCORE_ANSWERS, config.score_answers, {"eval_samples": all_made, **training}, [label])
         if ref is not None:
             scores.append(ref if run.dry else run.make_current(ref))
+        registered = files.get("model") or ()
+        if config.consider and not run.dry and registered and isinstance(registered[0], ArtifactRef):
+            run_champion(run, config.champion.model_copy(update={"candidate": str(registered[0])}))
     return tuple(scores)
 
 
@@ -87,21 +102,17 @@ def _suite(name: str, config: EvaluateConfig) -> Suite:
     return known[name]
 
 
-def _data(run: Runner, suite: Suite, config: EvaluateConfig) -> dict[str, Given]:
+def _data(run: Runner, suite: Suite, config: EvaluateConfig) -> dict[str, Given | None]:
     """What a suite reads: its own source, and that of its examples if any are asked for."""
     sources = {suite.name: suite.source}
     if any(config.sample_answers.shots) and suite.shots is not None:
         sources[f"{suite.name}.shots"] = suite.shots.source
-    found: dict[str, Given] = {}
+    found: dict[str, Given | None] = {}
     for name, source in sources.items():
         if "." in source:
             found[name] = (_file(suite, source, config),)
-        elif not (refs := run.current(source)):
-            raise ConfigError(
-                f"suite {suite.name} reads the table {source}, which is empty: run `rigor run synthesize`"
-            )
         else:
-            found[source] = refs
+            found[source] = run.newest(source, "synthesize")
     return found
 
 
@@ -124,26 +135,30 @@ def _split(text: str) -> tuple[str, str]:
     return re.sub(r"[^A-Za-z0-9._-]", "-", label), where
 
 
-def _registered(run: Runner) -> list[str]:
-    """Registered language models, in the order in which they were first made."""
-    calls = run.lineage.calls()
-    rows = calls.select("kind", "name").unique(maintain_order=True).iter_rows()
-    names = [name for kind, name in rows if kind == "model" and name.startswith("rigor-")]
+def _language_models(run: Runner) -> list[str]:
+    """Those that are registered or that this run makes, in the order in which they were first made.
+
+    Bases that students start from, and reward models, answer no questions unless they are named.
+    """
+    rows = run.lineage.calls().select("kind", "name").unique(maintain_order=True).iter_rows()
+    known = [name for kind, name in rows if kind == "model"] + [call.writes.partition("@")[0] for call in run.calls]
+    names = [name for name in dict.fromkeys(known) if re.fullmatch(r"rigor-(?!reward-)(?!.+-base).+", name)]
     if not names:
         raise ConfigError("evaluate.models: no model is registered yet; run `rigor run pretrain`, or name a folder")
     return names
 
 
-def _model(run: Runner, where: str, config: EvaluateConfig) -> tuple[Server | None, Mapping[str, Given]]:
+def _model(run: Runner, where: str, config: EvaluateConfig) -> tuple[Server | None, Mapping[str, Given | None]]:
     """A server, or what the stage reads as the input `model`."""
     if "://" in where:
         url, sign, name = where.partition("#")
         if not sign or not name:
             raise ConfigError(f"evaluate.models: write a server as http://host:port/v1#model, not {where!r}")
         return Server(url=url, model=name, api_key_env=config.api_key_env), {}
-    ref = run.lineage.current(where)
-    if ref is not None and ref.kind == "model":
-        return None, {"model": (ref,)}
+    with suppress(LookupError):
+        return None, {"model": run.newest(where, "")}
+    if where == ALIAS or re.fullmatch(r"[\w.-]+@\d+", where):
+        return None, {"model": (model_version(run, where),)}
     if not (Path(where) / "config.json").is_file():
         raise ConfigError(f"evaluate.models: {where!r} is no registered model and no folder with a config.json")
     return None, {"model": outside(tuple(str(path) for path in sorted(Path(where).iterdir()) if path.is_file()))}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prefect import flow
 
 from flows.run import flow_run
-from flows.runner import Runner
+from flows.runner import Given, Runner
 from tasks.stage import StageConfig
 from tasks.train.pack_tokens import STAGE as PACK_TOKENS
 from tasks.train.pack_tokens import PackTokensConfig
@@ -36,7 +38,10 @@ def pretrain(config: PretrainFlowConfig | None = None) -> list[str]:
 
 def run_pretrain(run: Runner, config: PretrainFlowConfig) -> tuple[ArtifactRef, ...]:
     """The stages in order over the newest corpora; the same code plans and runs."""
-    corpora = {name: refs for name in CORPORA if (refs := run.current(name))}
+    corpora: dict[str, Given | None] = {}
+    for name in CORPORA:
+        with suppress(LookupError):  # either corpus will do
+            corpora[name] = run.newest(name, "")
     if not corpora.keys() & {"math_corpus", "synthetic_corpus"}:
         raise LookupError("no corpus to train on yet: run `rigor run synthesize`, `rigor run mine`, or both")
     tokenizer = run.call(TRAIN_TOKENIZER, config.train_tokenizer, corpora)

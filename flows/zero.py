@@ -32,14 +32,8 @@ def run_zero(run: Runner, config: ZeroConfig) -> tuple[ArtifactRef, ...]:
     Raises:
         LookupError: there are no problems, no base, or no curriculum where one is asked for.
     """
-    base = run.lineage.current("rigor-base")
-    if base is None:
-        raise LookupError("no base model yet: run `rigor run pretrain`")
-    given: dict[str, Given | None] = {"policy": (base,)}
+    given: dict[str, Given | None] = {"policy": run.newest("rigor-base", "pretrain")}
     curriculum = ["curriculum"] if config.reinforce.questions.order == "curriculum" else []
-    for table in ("problems", *curriculum):
-        given[table] = run.current(table)
-        if not given[table]:
-            raise LookupError(f"no table {table} yet: run `rigor run synthesize`")
+    given |= {table: run.newest(table, "synthesize") for table in ("problems", *curriculum)}
     made = run.call(REINFORCE, config.reinforce, given)
     return () if made is None else (made,)

@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from pydantic import Field
 
 from tasks.curate.families import FAMILIES
+from tasks.curate.families.draft import NOTICES
 from tasks.curate.families.gym import PREFIX
 from tasks.curate.solutions import STYLES, Solution, Style, work_out
 from tasks.pipeline import ReadTable, ranks_for, run_blocks
@@ -42,6 +43,9 @@ class WriteSolutionsConfig(StageConfig):
     """Reference responses of the families that have no worked reasoning (code, general, safety), a problem."""
     gym_bare: bool = False
     """Also write reasoning-gym's reference answers, as bare answers."""
+    other_language: float = Field(0.0, ge=0, le=1)
+    """Share of the worked solutions whose words are in another language than the question, as in texts of the crawl:
+    what the language-consistency reward must undo."""
     splits: tuple[str, ...] = ("train",)
     """Splits to write solutions for; held-out splits in here would end up in training data."""
     seed: int = Field(1, ge=0, lt=1 << 31)
@@ -93,7 +97,7 @@ def write(problem: str, row: Mapping[str, Any], config: WriteSolutionsConfig) ->
         rate = config.rate(style)
         for variant in range(int(rate) + (rng.random() < rate % 1)):
             if family.work is not None:
-                solution = work_out(family, params, row["language"], style, rng)
+                solution = work_out(family, params, _language(row["language"], config, rng), style, rng)
             else:
                 given = {"reference": row["reference"], "wrong": row["rejected"]}.get(style, "")
                 solution = Solution(style, (), given) if given else None
@@ -102,13 +106,20 @@ def write(problem: str, row: Mapping[str, Any], config: WriteSolutionsConfig) ->
                 yield variant, solution
 
 
+def _language(asked: str, config: WriteSolutionsConfig, rng: random.Random) -> str:
+    """In which a problem is worked out: the question's, or now and then the other one."""
+    others = [language for language in NOTICES if language != asked]
+    return rng.choice(others) if config.other_language and rng.random() < config.other_language else asked
+
+
 def write_solutions(config: WriteSolutionsConfig, inputs: Inputs, report: Report) -> Iterator[pa.RecordBatch]:
     """Yield the solutions in the order of their problems."""
     problems = inputs.tables["problems"]
     counts: dict[str, int] = dict.fromkeys(STYLES, 0)
     for batch in run_blocks(
         [ReadTable(problems, _READ), WriteSolutions(config)], schema=SOLUTIONS.arrow,
-        tasks=ranks_for(problems, inputs.workers), workers=inputs.workers, scratch=inputs.scratch, report=report,
+        tasks=ranks_for(problems, inputs.workers), workers=inputs.workers, engine=inputs.engine,
+        scratch=inputs.scratch, report=report,
     ):  # fmt: skip
         for style in batch.column("style").to_pylist():
             counts[style] += 1

@@ -8,7 +8,8 @@ from tasks.curate.families.draft import Draft, Family, Pad, Params, wording
 
 _ASK = {
     "en": ("{e} = ?", "{e} =", "What is {e}?", "Compute {e}."),
-    "zh": ("{e} = ?", "计算 {e}。", "{e} 等于多少？"),
+    # No wording without a word: its language could not be told, nor the answer's language judged by it.
+    "zh": ("求 {e}。", "计算 {e}。", "{e} 等于多少？"),
 }
 _CLOCK = {
     "en": ("It is {a} o'clock. What hour is it {b} hours later?", "{b} hours after {a} o'clock: which hour?"),
