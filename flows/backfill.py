@@ -1,19 +1,64 @@
-"""Backfills: a flow run a month, in order; a failed month is listed with its reason and does not stop the others."""
+"""Backfills: a flow run a month, some at once; a failed month is listed with its reason and does not stop the others.
+
+Each month runs in a process of its own, so that one that runs out of memory takes no other with it. What exists is
+reused, so the same call again resumes what the last one left.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
 
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.exceptions import FailedRun
+from prefect.states import Failed
+from pydantic import Field
+from rich.markup import escape
 from rich.table import Table
 
-from flows.commands import out, print_plan
+from flows.backfill_months import Outcome, run_months
+from flows.catalogue import FLOWS, configured, entry
+from flows.commands import out, print_plan, warehouse_tables
 from flows.config import ConfigError
+from flows.runner import Runner
 from flows.settings import Settings
+from flows.triggers import announce
+from tasks.stage import StageConfig
+from warehouse.lineage import ArtifactRef
+from warehouse.tables import TableNotFoundError, Tables
+
+MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
 
 
 class BackfillError(ValueError):
     """Some months failed; the table above says which and why."""
+
+
+class BackfillConfig(StageConfig):
+    """Which months of which flow, and how."""
+
+    flow: str = "mine"
+    """A flow whose config has `months`."""
+    first: str
+    """First crawl month, YYYY-MM."""
+    last: str
+    """Last crawl month, YYYY-MM, included."""
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+    """Which month begins. The rows come out the same: months out of order are settled in a second pass."""
+    parallel: int = Field(1, ge=1, le=64)
+    """Months at once, a process each."""
+    dry_run: bool = False
+    """Only say what would run."""
+    profile: str = ""
+    """laptop, gpu or cluster; default: that of the settings."""
+    changes: tuple[str, ...] = ()
+    """`key=value` of the flow's config, as in `--set`."""
+    paths: tuple[str, ...] = ()
+    """Crawl files, folders, path lists or URLs; default: the flow's own."""
 
 
 def months_between(first: str, last: str) -> list[str]:
@@ -23,7 +68,7 @@ def months_between(first: str, last: str) -> list[str]:
         ConfigError: a month that is none, or last before first.
     """
     for month in (first, last):
-        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        if not re.match(MONTH, month):
             raise ConfigError(f"{month!r} is no month; write it as YYYY-MM, such as 2026-01")
     if first > last:
         raise ConfigError(f"--from {first} is after --to {last}")
@@ -35,60 +80,107 @@ def months_between(first: str, last: str) -> list[str]:
     return found
 
 
-def backfill_flow(
-    name: str,
-    first: str,
-    last: str,
-    profile: str,
-    changes: Sequence[str] | None,
-    paths: Sequence[str] | None,
-    *,
-    dry_run: bool,
-) -> None:
-    """Run `name` for each month; what exists is reused, so a second call resumes what a first one left."""
-    from prefect import tags
-
-    from flows.catalogue import configured, entry
-    from flows.runner import Runner
-
-    months = months_between(first, last)
-    # The newest classifier scores a backfill unless the user asks for another: a backfill changes data, not models.
-    settings = ["classifier=latest", *(changes or ())]
-    configs = {
-        m: configured(name, profile or Settings().profile, [*settings, f"months={[m]!r}"], paths) for m in months
-    }
-    table = Table("month", "state", "made or reason", "computed", "reused", box=None, pad_edge=False)
-    failed = 0
-    for month, config in configs.items():
-        runner = Runner(Settings(), dry=dry_run)
-        if dry_run:
-            out.print(f"[bold]{month}[/]")
-            entry(name).stages(runner, config)
-            print_plan(runner.calls)
-            continue
-        try:
-            with tags("backfill", f"month:{month}"):
-                made, calls = _run(name, config)
-        except Exception as error:  # noqa: BLE001 one bad month must not stop the others; it is listed and the exit code says so
-            failed += 1
-            table.add_row(month, "[red]failed[/]", f"{type(error).__name__}: {error}", "", "")
-            continue
-        cached = sum(state == "cached" for state in calls)
-        state = "unchanged" if cached == len(calls) else "done"
-        table.add_row(month, state, ", ".join(made), str(len(calls) - cached), str(cached))
-    if not dry_run:
-        out.print(table)
+@flow(name="backfill")
+def backfill(config: BackfillConfig) -> list[str] | State[Any]:
+    """Run a flow for each month; returns what was made, or fails when a month failed, the others being done."""
+    months = months_between(config.first, config.last)
+    configs = _configs(config, months)
+    if config.dry_run:
+        outcomes = [_planned(config, month, configs[month]) for month in months]
+    else:
+        tables = warehouse_tables()
+        before = {name: tables.view(name).parts[0][0] for name in tables.names()}
+        newest_first = config.order == "newest_first"
+        outcomes = run_months(config.flow, configs, parallel=config.parallel, newest_first=newest_first)
+        refs = [ArtifactRef(**ref) for outcome in outcomes for ref in outcome.made]
+        for outcome in outcomes:
+            outcome.changed = _changed(tables, before, outcome)
+        announce(ref for ref in refs if _differs(tables, before, ref))
+    shown = [
+        {k: v for k, v in asdict(o).items() if k != "made"} | {"returned": ", ".join(o.returned)} for o in outcomes
+    ]
+    create_table_artifact(shown, key="backfill", description=f"{config.flow} {config.first} … {config.last}")
+    out.print(_as_table(outcomes))
+    failed = [outcome.month for outcome in outcomes if outcome.state == "failed"]
     if failed:
-        raise BackfillError(f"{failed} of {len(months)} months failed; run the same command again to resume")
+        return Failed(message=f"{len(failed)} of {len(months)} months failed ({', '.join(failed)});"
+                              " run the same backfill again to resume")  # fmt: skip
+    return [name for outcome in outcomes for name in outcome.returned]
 
 
-def _run(name: str, config: object) -> tuple[list[str], list[str]]:
-    from flows.catalogue import entry
-    from flows.runner import ON_CALL
+def backfill_from_shell(config: BackfillConfig) -> None:
+    """The flow for the command line: a failed month is the user's to mend, so it ends without a traceback.
 
-    states: list[str] = []
-    token = ON_CALL.set(lambda call: states.append(call.state))
+    Raises:
+        BackfillError: a month failed.
+    """
+    configs = _configs(config, months_between(config.first, config.last))  # a mistake ends here, before a server starts
+    if config.dry_run:  # needs no server
+        out.print(_as_table([_planned(config, month, configs[month]) for month in configs]))
+        return
     try:
-        return entry(name).flow(config), states
-    finally:
-        ON_CALL.reset(token)
+        backfill(config)
+    except FailedRun as error:
+        raise BackfillError(str(error)) from error
+
+
+def _configs(config: BackfillConfig, months: Iterable[str]) -> dict[str, Any]:
+    """The flow's config for each month.
+
+    Raises:
+        ConfigError: a flow without months, or a key or value that does not fit.
+    """
+    able = [name for name in FLOWS if "months" in entry(name).config.model_fields]
+    if config.flow not in able:
+        raise ConfigError(f"{config.flow} runs over no months; these do: {', '.join(able)}")
+    # The newest classifier scores a backfill unless the user asks for another: a backfill changes data, not models.
+    settings = ["classifier=latest", *config.changes]
+    profile = config.profile or Settings().profile
+    return {m: configured(config.flow, profile, [*settings, f"months={[m]!r}"], config.paths) for m in months}
+
+
+def _planned(config: BackfillConfig, month: str, flow_config: Any) -> Outcome:
+    runner = Runner(Settings(), dry=True)
+    try:
+        entry(config.flow).stages(runner, flow_config)
+    except (ConfigError, LookupError, OSError) as error:
+        return Outcome(month, "failed", f"{type(error).__name__}: {error}")
+    out.print(f"[bold]{month}[/]")
+    print_plan(runner.calls)
+    cached = sum(call.state == "cached" for call in runner.calls)
+    return Outcome(month, "planned", computed=len(runner.calls) - cached, reused=cached)
+
+
+def _changed(tables: Tables, before: dict[str, int], outcome: Outcome) -> str:
+    """`math_corpus 120 → 131` for each table whose rows of the month are others than before the backfill."""
+    said = []
+    for ref in (ArtifactRef(**made) for made in outcome.made):
+        if ref.kind == "table" and outcome.month in ref.partitions and _differs(tables, before, ref):
+            rows = [_rows(tables, ref.name, version, outcome.month) for version in (before.get(ref.name), ref.version)]
+            said.append(f"{ref.name} {rows[0]:,} → {rows[1]:,}")
+    return "; ".join(said)
+
+
+def _rows(tables: Tables, name: str, version: int | None, month: str) -> int:
+    return 0 if version is None else tables.view(name, version, [month]).rows
+
+
+def _differs(tables: Tables, before: dict[str, int], ref: ArtifactRef) -> bool:
+    """Whether a table's partitions hold other files than they did."""
+    if ref.kind != "table" or ref.name not in before:
+        return True
+    try:
+        old = tables.view(ref.name, before[ref.name], ref.partitions)
+    except TableNotFoundError:
+        return True
+    return old.paths != tables.view(ref.name, ref.version, ref.partitions).paths
+
+
+def _as_table(outcomes: Sequence[Outcome]) -> Table:
+    names = ("month", "state", "made, or reason", "changed rows", "computed", "reused", "seconds")
+    shown = Table(*names, box=None, pad_edge=False)
+    colours = {"failed": "[red]failed[/]", "done": "[green]done[/]"}
+    for o in outcomes:
+        shown.add_row(o.month, colours.get(o.state, o.state), escape(o.reason or ", ".join(o.returned)), o.changed,
+                      str(o.computed), str(o.reused), f"{o.seconds:.0f}")  # fmt: skip
+    return shown

@@ -23,9 +23,15 @@ class FlowEntry:
 
 
 FLOWS = {
+    "align": "AlignConfig",
+    "cold_start": "ColdStartConfig",
+    "distill": "DistillFlowConfig",
     "evaluate": "EvaluateConfig",
     "mine": "MineConfig",
     "pretrain": "PretrainFlowConfig",
+    "r1": "R1Config",
+    "reason": "ReasonConfig",
+    "reject": "RejectConfig",
     "synthesize": "SynthesizeConfig",
     "zero": "ZeroConfig",
 }

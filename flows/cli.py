@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,16 +19,20 @@ out = Console()
 FlowName = Annotated[str, typer.Argument(help="Name of a flow: mine, synthesize, pretrain, zero, evaluate.")]
 Profile = Annotated[str, typer.Option("--profile", help="laptop, gpu or cluster.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value of the flow's config; repeatable.")]
+EngineKind = Annotated[str, typer.Option("--engine", help="local, ray or slurm: where CPU-bound stages run.")]
 Paths = Annotated[
     list[str] | None, typer.Option("--paths", help="Crawl files, folders, path lists or URLs; repeatable.")
 ]
 
 
 @app.command()
-def run(flow: FlowName, profile: Profile = "", changes: Changes = None, paths: Paths = None) -> None:
+def run(
+    flow: FlowName, profile: Profile = "", changes: Changes = None, paths: Paths = None, engine: EngineKind = ""
+) -> None:
     """Run a flow; stages whose artifact exists are not computed again."""
     from flows.commands import run_flow
 
+    _use(engine)
     run_flow(flow, profile, changes, paths)
 
 
@@ -47,12 +52,20 @@ def backfill(
     profile: Profile = "",
     changes: Changes = None,
     paths: Paths = None,
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Months at once, a process each.")] = 1,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Begin with the last month.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    engine: EngineKind = "",
 ) -> None:
     """Run a flow month by month; each month replaces its own partitions and no other."""
-    from flows.backfill import backfill_flow
+    from flows.backfill import BackfillConfig, backfill_from_shell
 
-    backfill_flow(flow, first, last, profile, changes, paths, dry_run=dry_run)
+    _use(engine)
+    order = "newest_first" if newest_first else "oldest_first"
+    backfill_from_shell(
+        BackfillConfig(flow=flow, first=first, last=last, profile=profile, changes=tuple(changes or ()),
+                       paths=tuple(paths or ()), parallel=parallel, order=order, dry_run=dry_run)
+    )  # fmt: skip
 
 
 @app.command()
@@ -78,15 +91,62 @@ def show(
 
 @app.command()
 def trace(
-    row: Annotated[str, typer.Argument(help="Id of a row, or a unique beginning of it.")],
+    target: Annotated[
+        str, typer.Argument(help="Row id or its beginning, NAME@version:ID, NAME, NAME@version, or fingerprint.")
+    ] = "",
+    direction: Annotated[
+        str, typer.Option(help="up: what it was made from; down: what was made from it; both.")
+    ] = "up",
+    depth: Annotated[int, typer.Option(min=1, max=1000, help="Steps to go, in each direction.")] = 64,
+    rows: Annotated[int, typer.Option(min=1, max=10_000, help="Rows shown of one table in one step.")] = 20,
+    sample: Annotated[int, typer.Option(min=0, max=1000, help="Rows drawn from each table a model learned from.")] = 0,
+    models: Annotated[bool, typer.Option(help="Go on through models; else follow rows alone.")] = True,
+    form: Annotated[str, typer.Option("--format", help="text, json or svg.")] = "text",
+    to: Annotated[Path | None, typer.Option("--to", help="File to write instead of the terminal.")] = None,
     crawl: Annotated[
         list[str] | None, typer.Option("--crawl", help="Where the WARC files lie, to check bytes.")
     ] = None,
+    write_index: Annotated[
+        bool, typer.Option("--write-index", help="Write the row indexes that are missing or stale.")
+    ] = False,
 ) -> None:
-    """Follow a row back to the crawl file, offset and digest it came from."""
-    from flows.trace import trace_row
+    """Follow a row, an artifact or a model up to the crawl's bytes and down to what came of it."""
+    from flows import trace as tracing
+    from warehouse.walk import Limits
 
-    trace_row(row, crawl)
+    if write_index:
+        tracing.write_indexes()
+    elif not target:
+        raise ValueError("name what to trace: a row's id, NAME, NAME@version, or a fingerprint")
+    if target:
+        tracing.trace(target, direction, form, Limits(depth, rows, sample, models), to, crawl)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="NAME@version, NAME, a fingerprint, or an MLflow or Prefect run id.")],
+    second: Annotated[str, typer.Argument(help="The other one, of the same kind.")],
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Rows shown of each kind of difference.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what differs between two artifacts or two runs: config, inputs, code, rows, metrics."""
+    from flows.diff import diff as compare
+
+    compare(first, second, samples, as_json=as_json)
+
+
+@app.command()
+def cost(
+    target: Annotated[str, typer.Argument(help="NAME, NAME@version or a fingerprint.")],
+    suite: Annotated[str, typer.Option(help="Suite by whose score the cost is divided.")] = "",
+    metric: Annotated[str, typer.Option(help="Score of that suite.")] = "pass@1",
+    against: Annotated[str, typer.Option(help="A model to compare with: cost of each point gained.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time, energy and money of an artifact and of all it was made from, each stage call counted once."""
+    from flows.cost import cost as tell
+
+    tell(target, suite, metric, against, as_json=as_json)
 
 
 @app.command()
@@ -103,12 +163,22 @@ def extract(
 
 @app.command()
 def review(
-    file: Annotated[Path, typer.Argument(help="The review file (TOML) to write.")],
+    what: Annotated[str, typer.Argument(help="cold_start, or the file (TOML) for the mine's domains.")],
+    export: Annotated[Path | None, typer.Option("--export", help="Write the rows to this .csv or .jsonl file.")] = None,
+    read: Annotated[Path | None, typer.Option("--import", help="Take over the decisions of this file.")] = None,
+    carry: Annotated[bool, typer.Option("--carry", help="Take over those of the last review of other rows.")] = False,
 ) -> None:
-    """Write the domains and URL patterns of the last round to a file in which to approve or veto them."""
-    from flows.commands import write_domain_review
+    """Accept, reject or edit the chains of the cold start; or write the file in which domains are approved."""
+    if what == "cold_start":
+        from flows.review_commands import review_cold_start
 
-    write_domain_review(file)
+        review_cold_start(export, read, carry=carry)
+    elif export is not None or read is not None or carry:
+        raise ValueError(f"--export, --import and --carry are for `rigor review cold_start`, not for {what}")
+    else:
+        from flows.commands import write_domain_review
+
+        write_domain_review(Path(what))
 
 
 @app.command()
@@ -124,13 +194,66 @@ def grade(
 
 
 @app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="Port of the Prefect UI; MLflow takes the next one.")] = 4200,
+def deploy(
+    profile: Profile = "",
+    file: Annotated[Path | None, typer.Option("--file", help="Default: prefect.yaml of this checkout.")] = None,
+    manual: Annotated[bool, typer.Option("--manual", help="Forms alone: no schedule, no trigger.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the deployments and stop.")] = False,
 ) -> None:
-    """Start the Prefect UI and MLflow on loopback and print their addresses; Ctrl-C stops them."""
+    """Register every deployment with the running Prefect server and run what it starts; Ctrl-C stops."""
+    from flows.deploy import deploy as serve
+    from flows.deployments import FILE
+
+    serve(file or FILE, profile, manual=manual, dry_run=dry_run)
+
+
+@app.command()
+def champion(
+    consider: Annotated[str, typer.Option(help="MODEL or MODEL@version that may become champion.")] = "",
+    profile: Profile = "",
+    changes: Changes = None,
+) -> None:
+    """Show the champion and the decisions so far, or decide whether a model takes its place."""
+    from flows.champion_commands import consider_model, show_champion
+
+    if consider:
+        consider_model(consider, profile, changes)
+    else:
+        show_champion()
+
+
+@app.command()
+def ask(
+    problem: Annotated[str, typer.Argument(help='The problem, such as "2x + 5 = 15".')],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="NAME or NAME@version of a model; repeatable. Default: the best."),
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, max=10.0, help="0 takes the most probable token.")] = 0.6,
+    max_tokens: Annotated[int, typer.Option(min=1, max=32_768, help="Longest answer.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another answer.")] = 0,
+) -> None:
+    """Ask a model a problem and see it think; every step is marked with its check."""
+    from flows.ask import ask_in_terminal
+
+    ask_in_terminal(problem, model or [], temperature, max_tokens, seed)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the Prefect UI; the others take the next three.")] = 4200,
+) -> None:
+    """Start the dashboards, Prefect and MLflow on loopback and print their addresses; Ctrl-C stops them."""
     from flows.services import serve_ui
 
     serve_ui(port)
+
+
+def _use(engine: str) -> None:
+    """Let this process and those that it starts use an engine, over the settings'."""
+    if engine:
+        os.environ["RIGOR_ENGINE"] = engine
+        Settings()  # an unknown one is the user's mistake, and ends here
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from flows.runner import Runner
 from flows.settings import Settings
 from flows.tracking import flat, git_sha
+from flows.triggers import announce_run
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def flow_run(name: str, config: BaseModel) -> Iterator[Runner]:
         runner = Runner(settings)
         yield runner
         runner.summarise(run.info.run_id)
+    announce_run(call.ref for call in runner.calls if call.ref is not None and call.state == "done")
 
 
 def open_mlflow(settings: Settings, experiment: str) -> None:

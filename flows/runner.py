@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
 from flows import models
+from flows.meter import Meter
+from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import cpu_seconds, flat, git_sha, log_dataset
+from flows.tracking import STAGES_FILE, cpu_seconds, flat, git_sha, log_dataset
+from flows.triggers import retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
 from warehouse.fingerprint import canonical, fingerprint
+from warehouse.ledger import Ledger
 from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.schema import TABLES, TableSchema
 from warehouse.tables import Tables, TableView
@@ -98,7 +102,7 @@ class Runner:
             self._note(Call(stage.name, _reads(known), writes, print_, state, found))
             return found
         run = task(name=stage.name, task_run_name=f"{stage.name} {','.join(wanted)}", cache_policy=NO_CACHE,
-                   persist_result=False)(self._execute)  # fmt: skip
+                   persist_result=False, **retry_policy(known))(self._execute)  # fmt: skip
         made: Call = run(stage, config, known, wanted, print_)
         self._note(made)
         return made.ref
@@ -120,6 +124,9 @@ class Runner:
             counted[call.stage] += 1
             for name, value in client.get_run(made["mlflow_run"]).data.metrics.items():
                 metrics.append(Metric(f"{call.stage}.{name}", value, now, counted[call.stage]))
+        stages = [{"stage": c.stage, "writes": c.writes, "fingerprint": c.fingerprint, "state": c.state}
+                  for c in self.calls]  # fmt: skip
+        client.log_dict(run_id, {"stages": stages}, STAGES_FILE)
         cached = sum(call.state == "cached" for call in self.calls)
         metrics.append(Metric("stages_cached", cached, now, 0))
         metrics.append(Metric("stages_computed", len(self.calls) - cached, now, 0))
@@ -133,14 +140,40 @@ class Runner:
 
     def current(self, name: str) -> tuple[ArtifactRef, ...]:
         """What the newest version of a table holds, one artifact a partition; () where there is no such table."""
-        held: dict[str, ArtifactRef] = {}
-        commits = self.tables.history(name) if self.tables.exists(name) else []
-        made = self.lineage.made() if commits else {}
-        for commit in commits:  # newest first
-            found = made.get(commit.get("fingerprint", ""))
-            if found is not None:
-                held = {partition: found.only(partition) for partition in found.partitions} | held
-        return tuple(held[partition] for partition in sorted(held))
+        return self.lineage.held(name)
+
+    def newest(self, name: str, flow: str) -> tuple[ArtifactRef, ...] | None:
+        """What this run made under that name (a table or a model), else what the newest version of it holds.
+
+        None where a dry run would have made it.
+
+        Raises:
+            LookupError: there is none; the message names the flow that makes it.
+        """
+        made = [call for call in self.calls if call.writes.partition("@")[0] == name]
+        if any(call.ref is None for call in made):
+            return None
+        by_partition = {call.ref.partitions: call.ref for call in made if call.ref is not None}
+        if by_partition:
+            return tuple(by_partition.values())
+        if name in TABLES:
+            held = self.current(name)
+        else:
+            model = self.lineage.current(name)
+            held = () if model is None else (model,)
+        if not held:
+            raise LookupError(f"no {name} yet: run `rigor run {flow}`")
+        return held
+
+    def beside(self, name: str, table: str, flow: str) -> tuple[ArtifactRef, ...] | None:
+        """The table that was written beside the newest model `name`; as `newest`, its errors too."""
+        model = self.newest(name, flow)
+        if model is None:
+            return None
+        found = self.lineage.find(_beside(model[0].fingerprint, table))
+        if found is None:
+            raise LookupError(f"no {table} beside {model[0]}: it was made by an older version; run `rigor run {flow}`")
+        return (found,)
 
     def make_current(self, ref: ArtifactRef) -> ArtifactRef:
         """Let the newest version of a table hold `ref` again when an older fingerprint was asked for."""
@@ -163,7 +196,7 @@ class Runner:
         partitions: tuple[str, ...],
         print_: str,
     ) -> Call:
-        with work_folder(self.settings.absolute_home() / "work", print_) as work:
+        with training_slot(stage.writes), work_folder(self.settings.absolute_home() / "work", print_) as work:
             found = self.lineage.find(print_)
             if found is not None:  # another process made it while this one waited for the folder
                 return Call(stage.name, _reads(given), str(found), print_, "cached", found)
@@ -184,6 +217,7 @@ class Runner:
         work: Path,
     ) -> Call:
         started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), cpu_seconds()
+        meter = Meter(self.settings.prices)
         with mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run:
             run_id = run.info.run_id
             self._describe(run_id, stage, config, given, print_)
@@ -208,8 +242,13 @@ class Runner:
                 report.table("rejected", pl.DataFrame(counts, schema=["reason", "rows"], orient="row"))
             for made_ref in (*others, ref):
                 log_dataset(self.tables, run_id, made_ref, "output")
+        spent_cpu = cpu_seconds() - cpu + report.worker_cpu_seconds
+        used = meter.read(spent_cpu)
+        Ledger(self.lineage).record({"mlflow_run": run_id, "fingerprint": print_, "stage": stage.name,
+                                     "started": started, **asdict(used)})  # fmt: skip
+        records = []
         for made_ref in (*others, ref):  # the stage's own artifact last: once it is recorded, the call is done
-            self.lineage.record(
+            records.append(
                 {
                     "fingerprint": made_ref.fingerprint, "stage": stage.name, "stage_version": stage.version,
                     "name": made_ref.name, "kind": made_ref.kind, "version": made_ref.version,
@@ -218,9 +257,11 @@ class Runner:
                     "config": json.dumps(canonical(config), sort_keys=True), "inputs": _edges(given),
                     "mlflow_run": run_id, "prefect_run": str(task_run.id or ""), "git_sha": git_sha(),
                     "started": started, "seconds": seconds,
-                    "cpu_seconds": cpu_seconds() - cpu + report.worker_cpu_seconds,
+                    "cpu_seconds": spent_cpu,
                 }
             )  # fmt: skip
+            self.lineage.record(records[-1])
+        emit(self.settings.open_lineage, records, self.settings.warehouse_uri())
         return Call(stage.name, _reads(given), str(ref), print_, "done", ref, report.read, report.rejected, seconds)
 
     def _commit(self, stage: Stage[Any], made: Path | Iterable[Any], report: StageReport, partitions: tuple[str, ...],
@@ -261,6 +302,7 @@ class Runner:
             scratch=scratch,
             work=work,
             workers=self.settings.workers,
+            engine=self.settings.engine,
             layout={"cores": self.settings.workers, **self.settings.layout},
         )
 

@@ -1,7 +1,8 @@
-"""`rigor ui`: Prefect server with a deployment of every flow, and MLflow, on loopback."""
+"""`rigor ui`: the dashboards, Prefect with a deployment of every flow, MLflow and the asking, all on loopback."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -25,22 +26,29 @@ def serve_ui(port: int) -> None:
         ConnectionError: a port is taken, or a server did not come up.
     """
     settings = Settings()
-    for number in (port, port + 1):
+    ports = range(port, port + 4)
+    for number in ports:
         if _open(number):
             raise ConnectionError(f"port {number} on {HOST} is taken; choose another with --port")
-    api = f"http://{HOST}:{port}/api"
-    environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api}
-    prefect = ["prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    mlflow = ["mlflow", "server", "--host", HOST, "--port", str(port + 1), "--workers", "1",
-              "--backend-store-uri", settings.mlflow_tracking_uri(),
-              "--artifacts-destination", settings.mlflow_artifact_root()]  # fmt: skip
-    servers = [_start(command, environment) for command in (prefect, mlflow)]
+    prefect, mlflow, dashboards, ask = (f"http://{HOST}:{number}" for number in ports)
+    api = f"{prefect}/api"
+    environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api,
+                   **dashboard_environment(settings, api, mlflow, ask)}  # fmt: skip
+    commands = (
+        ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
+        ["mlflow", "server", "--host", HOST, "--port", str(ports[1]), "--workers", "1",
+         "--backend-store-uri", settings.mlflow_tracking_uri(),
+         "--artifacts-destination", settings.mlflow_artifact_root()],
+        ["dashboards", "--port", str(ports[2])],
+        ["flows.ask_server", "--port", str(ports[3])],
+    )  # fmt: skip
+    servers = [_start(command, environment) for command in commands]
     try:
-        _wait(servers, (f"{api}/health", f"http://{HOST}:{port + 1}/health"))
+        _wait(servers, (f"{api}/health", f"{mlflow}/health", f"{dashboards}/_stcore/health", f"{ask}/models"))
         servers.append(_start(["flows.serve"], environment))
-        out.print(f"Prefect  http://{HOST}:{port}\nMLflow   http://{HOST}:{port + 1}\n"
+        out.print(f"Dashboards  {dashboards}\nPrefect     {prefect}\nMLflow      {mlflow}\n"
                   f"Runs from another shell show up there live with\n  export RIGOR_PREFECT_API_URL={api}\n"
-                  "Ctrl-C stops both.")  # fmt: skip
+                  "Ctrl-C stops all of it.")  # fmt: skip
         while all(server.poll() is None for server in servers):
             time.sleep(0.5)
         raise ConnectionError("a server ended by itself; its messages are above")
@@ -49,6 +57,25 @@ def serve_ui(port: int) -> None:
     finally:
         for server in reversed(servers):
             _stop(server)
+
+
+def dashboard_environment(settings: Settings, prefect_api: str, mlflow_ui: str, ask: str) -> dict[str, str]:
+    """What `dashboards.source.Source` reads."""
+    prices = settings.prices
+    told = {
+        "warehouse": settings.warehouse_uri(),
+        "storage_options": json.dumps(settings.storage_options),
+        "mlflow": settings.mlflow_tracking_uri(),
+        "mlflow_ui": mlflow_ui,
+        "prefect_api": prefect_api,
+        "ask": ask,
+        "currency": prices.currency,
+        "cpu_hour": str(prices.cpu_hour),
+        "gpu_hour": str(prices.gpu_hour),
+        "kilowatt_hour": str(prices.kilowatt_hour),
+        "watts_a_core": str(prices.watts_a_core),
+    }
+    return {f"DASHBOARDS_{name.upper()}": value for name, value in told.items()}
 
 
 def _start(module: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

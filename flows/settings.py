@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tasks.engine import LOCAL, Engine
+from warehouse.prices import Prices
 
 QUIET_AND_LOCAL = {
     # No telemetry, no update checks, nothing off the machine.
@@ -27,6 +31,8 @@ QUIET_AND_LOCAL = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "PREFECT_CLI_PROMPT": "false",
+    # Seconds; the automation that marks dead runs as crashed (flows/deploy.py) misses three of these.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
 
 
@@ -55,6 +61,13 @@ class Settings(BaseSettings):
     """How trainings lie over the machine, as JSON: ranks, tensor, pipeline, expert, context, micro_batch_rows.
 
     Default: one rank a GPU, or one a core; see `tasks/train/recipe.py`."""
+    open_lineage: str = ""
+    """File (JSON lines) or http(s) endpoint that gets an OpenLineage event for each stage call; default: none."""
+    prices: Prices = Prices()
+    """Prices and watts of `rigor cost`, as JSON; see `warehouse/prices.py`."""
+    engine: Annotated[Engine, NoDecode] = LOCAL
+    """Where CPU-bound stages run: local, ray or slurm, or JSON: {"kind": "slurm", "partition": "cpu"}; see
+    `tasks/engine.py`."""
     profile: str = "laptop"
     """Profile that fills the configs: laptop, gpu or cluster."""
 

@@ -17,6 +17,9 @@ from warehouse.lineage import ArtifactRef
 from warehouse.schema import TABLES
 from warehouse.tables import Tables
 
+STAGES_FILE = "stages.json"
+"""In a flow run's MLflow artifacts: its stage calls in order, reused ones too, for `rigor diff`."""
+
 
 class TableDataset(MetaDataset):
     """A table version: name, version, our sha256, schema, and its row count as profile."""

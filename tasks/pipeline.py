@@ -2,7 +2,8 @@
 
 Two datatrove traps cannot happen here: every document ends in the sink either kept or with a reason (no silent
 drop), and each call has a fresh logging folder and an explicit list of inputs (no stale completion marker, no
-file ignored because it came later). The same blocks run under datatrove's Slurm and Ray executors.
+file ignored because it came later). The same blocks run under datatrove's Slurm and Ray executors
+(`tasks/executors.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.utils.logging import logger
 from datatrove.utils.stats import PipelineStats
 
+from tasks.engine import LOCAL, Engine
+from tasks.executors import run_elsewhere
 from tasks.stage import Reject, RejectedRow, Report
 from warehouse.tables import TableView
 
@@ -141,8 +144,9 @@ def run_blocks(
     workers: int,
     scratch: Path,
     report: Report,
+    engine: Engine = LOCAL,
 ) -> Iterator[pa.RecordBatch]:
-    """Run `blocks` over `tasks` ranks on `workers` processes and yield the kept rows in rank order.
+    """Run `blocks` over `tasks` ranks, `workers` at once, and yield the kept rows in rank order.
 
     Raises:
         RuntimeError: a rank left no counts, or its counts do not reconcile.
@@ -150,24 +154,23 @@ def run_blocks(
     folder = scratch / "ranks"
     folder.mkdir(parents=True)
     logger.remove()
-    # Workers are forked from a server that has already imported the blocks: starting one costs milliseconds.
-    modules = sorted({type(block).__module__ for block in blocks})
-    multiprocess.get_context("forkserver").set_forkserver_preload(modules)
-    _QuietExecutor(
-        [*blocks, Sink(folder, schema)],
-        tasks=tasks,
-        workers=min(workers, tasks),
-        logging_dir=str(scratch / "datatrove"),
-    ).run()
+    logs, steps = scratch / "datatrove", [*blocks, Sink(folder, schema)]
+    if engine.kind == "local":
+        # Workers are forked from a server that has already imported the blocks: starting one costs milliseconds.
+        modules = sorted({type(block).__module__ for block in blocks})
+        multiprocess.get_context("forkserver").set_forkserver_preload(modules)
+        _QuietExecutor(steps, tasks=tasks, workers=min(workers, tasks), logging_dir=str(logs)).run()
+    else:
+        run_elsewhere(engine, steps, tasks=tasks, workers=workers, logs=logs)
     for rank in range(tasks):
         counts_file = folder / f"{rank:06}.counts.json"
         if not counts_file.exists():
-            raise RuntimeError(f"rank {rank} of {tasks} ended without its counts; see {scratch / 'datatrove'}")
+            raise RuntimeError(f"rank {rank} of {tasks} ended without its counts; see {logs}")
         counts = json.loads(counts_file.read_text())
         if counts["in"] != counts["out"] + counts["rejected"]:
             raise RuntimeError(f"rank {rank}: {counts} do not reconcile")
         report.rows_in(counts["in"])
-        if workers > 1 and tasks > 1:  # else the rank ran in this process, whose time the runner counts
+        if engine != LOCAL or min(workers, tasks) > 1:  # else it ran in this process, whose time the runner counts
             report.cpu_seconds(counts["cpu_seconds"])
         with (folder / f"{rank:06}.rejects.jsonl").open() as lines:
             report.reject(

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from tasks.engine import LOCAL, Engine
 from warehouse.tables import TableView
 
 
@@ -63,6 +64,8 @@ class Inputs:
     """A folder of this fingerprint's own that a killed call finds again; removed once the artifact is committed."""
     workers: int = 1
     """Processes to use; never part of a fingerprint."""
+    engine: Engine = LOCAL
+    """Where the ranks of a data stage run; never part of a fingerprint."""
     layout: Mapping[str, int] = field(default_factory=lambda: {"cores": 1})
     """How to lay a training over the machine (`Settings.layout`, and its `cores`); never part of a fingerprint."""
 

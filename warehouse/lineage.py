@@ -1,17 +1,20 @@
-"""Lineage: which stage call made which artifact from which, kept as a table, and walked row by row."""
+"""Lineage: which stage call made which artifact from which, kept as a table; `warehouse/walk.py` walks it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from deltalake import DeltaTable
 from pydantic import BaseModel, ConfigDict
 
+from warehouse import row_index
 from warehouse.ids import row_id
 from warehouse.schema import LINEAGE
-from warehouse.tables import Tables, TableView
+from warehouse.tables import Tables
+
+COMPACT_EVERY = 64
+"""Stage calls after which the table's small files are made one: a reading opens at most about as many."""
 
 
 class ArtifactRef(BaseModel):
@@ -39,54 +42,95 @@ class ArtifactRef(BaseModel):
         return f"{self.name}@{self.version}{parts}"
 
 
-@dataclass(frozen=True)
-class Hop:
-    """One row on the way back to the crawl."""
-
-    depth: int
-    artifact: str
-    stage: str
-    row: dict[str, Any]
-
-
 class Lineage:
     """The lineage table of a warehouse."""
 
     def __init__(self, tables: Tables) -> None:
         """Read and write the table `lineage` of `tables`."""
         self.tables = tables
+        self._read: tuple[int, pl.DataFrame] = (-1, pl.DataFrame())
 
     def record(self, row: dict[str, Any]) -> None:
-        """Append one stage call; `row` has the columns of `LINEAGE` but the common ones."""
+        """Append one stage call; `row` has the columns of `LINEAGE` but the common ones.
+
+        A table's row index is written first: what is in the lineage table can be traced.
+        """
+        if row["kind"] == "table":
+            row_index.write(self.tables, ref_of(row))
         full = {"id": row_id(row["fingerprint"], row["started"]), "parents": [], "partition": "all", **row}
         frame = pl.from_dicts([full], schema=pl.Schema(LINEAGE.arrow))
-        self.tables.commit(LINEAGE, [frame], partitions=None, metadata={"fingerprint": row["fingerprint"]})
+        done = self.tables.commit(LINEAGE, [frame], partitions=None, metadata={"fingerprint": row["fingerprint"]})
+        if done.version % COMPACT_EVERY == 0:
+            uri = self.tables.table_uri(LINEAGE.name)
+            DeltaTable(uri, storage_options=self.tables.storage_options).optimize.compact()
 
     def calls(self) -> pl.DataFrame:
         """All stage calls, oldest first."""
         if not self.tables.exists(LINEAGE.name):
             return pl.DataFrame(schema=pl.Schema(LINEAGE.arrow))
-        return self.tables.view(LINEAGE.name).scan().collect().sort("started", "fingerprint")
+        view = self.tables.view(LINEAGE.name)
+        version = view.parts[0][0]
+        if version != self._read[0]:
+            self._read = version, view.scan().collect().sort("started", "fingerprint")
+        return self._read[1]
 
     def find(self, fingerprint: str) -> ArtifactRef | None:
         """The committed artifact of a fingerprint, the newest if a killed run left two."""
         found = self.calls().filter(pl.col("fingerprint") == fingerprint)
-        return _ref(found.row(-1, named=True)) if found.height else None
+        return ref_of(found.row(-1, named=True)) if found.height else None
 
     def made(self) -> dict[str, ArtifactRef]:
         """Every committed artifact by its fingerprint, in one reading; the newest if a killed run left two."""
-        return {call["fingerprint"]: _ref(call) for call in self.calls().iter_rows(named=True)}
+        return {call["fingerprint"]: ref_of(call) for call in self.calls().iter_rows(named=True)}
 
     def current(self, name: str, partition: str | None = None) -> ArtifactRef | None:
         """The newest committed artifact of that name (that covers the partition)."""
         found = self.calls().filter(pl.col("name") == name)
         if partition is not None:
             found = found.filter(pl.col("partitions").list.contains(partition))
-        return _ref(found.row(-1, named=True)) if found.height else None
+        return ref_of(found.row(-1, named=True)) if found.height else None
 
     def months(self, name: str) -> list[str]:
         """Partitions of a table that were ever committed, ascending."""
         return sorted({p for call in self.calls().filter(pl.col("name") == name)["partitions"].to_list() for p in call})
+
+    def called(self, text: str) -> list[dict[str, Any]]:
+        """The stage calls that a text stands for, [] where it is none.
+
+        The text is `name@version` (what that version added), a name (what its newest version holds), or a
+        fingerprint, of which 12 digits are enough.
+        """
+        calls = self.calls()
+        name, _, version = text.partition("[")[0].partition("@")
+        named = calls.filter(pl.col("name") == name)
+        if named.is_empty():
+            found = calls.filter(pl.col("fingerprint").str.starts_with(text)) if len(text) >= 12 else calls.clear()
+            return found.unique("fingerprint", keep="last", maintain_order=True).to_dicts()
+        if version and not version.isdigit():
+            return []
+        found = named.filter(pl.col("version") == int(version)) if version else named.clear()
+        is_table = named.row(-1, named=True)["kind"] == "table"
+        if version and (found.height or not is_table):
+            return found.to_dicts()[-1:]
+        if not is_table:
+            return named.to_dicts()[-1:]
+        prints = {ref.fingerprint for ref in self.held(name, int(version) if version else None)}
+        holds = named.filter(pl.col("fingerprint").is_in(prints))
+        return holds.unique("fingerprint", keep="last", maintain_order=True).to_dicts()
+
+    def held(self, name: str, version: int | None = None) -> tuple[ArtifactRef, ...]:
+        """What a version of a table holds (the newest by default), one artifact a partition; () where there is none."""
+        held: dict[str, ArtifactRef] = {}
+        commits = self.tables.history(name) if self.tables.exists(name) else []
+        if version is not None:
+            numbers = [commit["version"] for commit in commits]
+            commits = commits[numbers.index(version) :] if version in numbers else []
+        made = self.made() if commits else {}
+        for commit in commits:  # newest first
+            found = made.get(commit.get("fingerprint", ""))
+            if found is not None:
+                held = {partition: found.only(partition) for partition in found.partitions} | held
+        return tuple(held[partition] for partition in sorted(held))
 
     def call_of(self, ref: ArtifactRef) -> dict[str, Any]:
         """The stage call that made an artifact.
@@ -99,51 +143,7 @@ class Lineage:
             raise LookupError(f"{ref} is not in the lineage table")
         return found.row(-1, named=True)
 
-    def trace(self, row: str) -> list[Hop]:
-        """From a row back to what it was made from, table by table, following `parents`.
 
-        `row` may be a unique prefix of at least 6 digits.
-
-        Raises:
-            LookupError: no row of the newest tables has this id, or several have.
-        """
-        calls = self.calls().filter(pl.col("kind") == "table")
-        for call in reversed(list(calls.iter_rows(named=True))):
-            rows = _rows(self._view(call), [row], prefix=True)
-            if len(rows) > 1:
-                raise LookupError(f"{row!r} is the beginning of {len(rows)} ids of {call['name']}; give more digits")
-            if rows:
-                return list(self._walk(call, rows, 0, calls))
-        raise LookupError(f"no row {row!r} in any table; `rigor show TABLE` lists ids")
-
-    def _walk(
-        self, call: dict[str, Any], rows: Sequence[dict[str, Any]], depth: int, calls: pl.DataFrame
-    ) -> Iterator[Hop]:
-        for row in rows:
-            yield Hop(depth, str(_ref(call)), call["stage"], row)
-        parents = sorted({p for row in rows for p in row["parents"]})
-        if not parents:
-            return
-        for given in call["inputs"]:
-            made = calls.filter(pl.col("fingerprint") == given["fingerprint"])
-            if given["kind"] != "table" or made.is_empty():
-                continue
-            upstream = made.row(-1, named=True)
-            found = _rows(self._view(upstream), parents)
-            if found:
-                yield from self._walk(upstream, found, depth + 1, calls)
-
-    def _view(self, call: dict[str, Any]) -> TableView:
-        return self.tables.view(call["name"], call["version"], call["partitions"])
-
-
-def _ref(call: dict[str, Any]) -> ArtifactRef:
+def ref_of(call: dict[str, Any]) -> ArtifactRef:
+    """The artifact that a row of the lineage table made."""
     return ArtifactRef(**{name: call[name] for name in ArtifactRef.model_fields})
-
-
-def _rows(view: TableView, ids: Sequence[str], *, prefix: bool = False) -> list[dict[str, Any]]:
-    """Rows by id, without the heavy columns (payloads, signatures)."""
-    frame = view.scan()
-    heavy = [n for n, dtype in frame.collect_schema().items() if dtype == pl.Binary or dtype == pl.List(pl.UInt32)]
-    wanted = pl.col("id").str.starts_with(ids[0]) if prefix else pl.col("id").is_in(list(ids))
-    return frame.filter(wanted).drop(heavy).collect().to_dicts()

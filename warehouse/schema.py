@@ -9,9 +9,14 @@ from __future__ import annotations
 import pyarrow as pa
 
 from warehouse.columns import COMMON, STRINGS, TIME, Column, TableSchema
+from warehouse.schema_chains import CHAIN_TABLES
 from warehouse.schema_curate import CURATE_TABLES
+from warehouse.schema_decisions import DECISIONS
 from warehouse.schema_eval import EVAL_TABLES
+from warehouse.schema_ledger import LEDGER
+from warehouse.schema_preferences import PREFERENCE_TABLES
 from warehouse.schema_rl import RL_TABLES
+from warehouse.schema_sft import SFT_TABLES
 from warehouse.schema_train import TRAIN_TABLES
 
 CRAWL_RECORDS = TableSchema(
@@ -169,7 +174,9 @@ LINEAGE = TableSchema(
 )
 
 MINE_TABLES = (CRAWL_RECORDS, PAGES, PAGE_SCORES, DOMAINS, PAGES_UNIQUE, MATH_CORPUS)
-STAGE_TABLES = (*MINE_TABLES, *CURATE_TABLES, *TRAIN_TABLES, *RL_TABLES, *EVAL_TABLES)
-TABLES = {t.name: t for t in (*STAGE_TABLES, QUARANTINE, LINEAGE)}
+STAGE_TABLES = (*MINE_TABLES, *CURATE_TABLES, *CHAIN_TABLES, *TRAIN_TABLES, *RL_TABLES, *EVAL_TABLES, *SFT_TABLES,
+                *PREFERENCE_TABLES,
+                DECISIONS)  # fmt: skip
+TABLES = {t.name: t for t in (*STAGE_TABLES, QUARANTINE, LINEAGE, LEDGER)}
 
 __all__ = ["COMMON", "TABLES", "Column", "TableSchema"]

@@ -112,7 +112,8 @@ def check_solutions(config: CheckSolutionsConfig, inputs: Inputs, report: Report
     started = time.perf_counter()
     for batch in run_blocks(
         [ReadTable(solutions), CheckSolutions(config)], schema=SYNTHETIC_CORPUS.arrow,
-        tasks=ranks_for(solutions, inputs.workers), workers=inputs.workers, scratch=inputs.scratch, report=report,
+        tasks=ranks_for(solutions, inputs.workers), workers=inputs.workers, engine=inputs.engine,
+        scratch=inputs.scratch, report=report,
     ):  # fmt: skip
         counts.add(batch)
         yield batch

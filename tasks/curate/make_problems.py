@@ -172,7 +172,7 @@ def make_problems(config: MakeProblemsConfig, inputs: Inputs, report: Report) ->
     """Yield the problems, shard after shard."""
     guard, seen, counts = LeakGuard(), set[str](), Counter[tuple[str, str, int, str, str]]()
     batches = run_blocks(
-        [MakeCells(config)], schema=PROBLEMS.arrow, tasks=config.shards, workers=inputs.workers,
+        [MakeCells(config)], schema=PROBLEMS.arrow, tasks=config.shards, workers=inputs.workers, engine=inputs.engine,
         scratch=inputs.scratch, report=report,
     )  # fmt: skip
     for batch in batches:

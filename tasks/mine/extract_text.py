@@ -187,6 +187,7 @@ def extract_text(config: ExtractTextConfig, inputs: Inputs, report: Report) -> I
         schema=PAGES.arrow,
         tasks=ranks_for(records, inputs.workers),
         workers=inputs.workers,
+        engine=inputs.engine,
         scratch=inputs.scratch,
         report=report,
     )

@@ -94,6 +94,7 @@ def read_warc(config: ReadWarcConfig, inputs: Inputs, report: Report) -> Iterato
         schema=CRAWL_RECORDS.arrow,
         tasks=len(files),
         workers=inputs.workers,
+        engine=inputs.engine,
         scratch=inputs.scratch,
         report=report,
     )

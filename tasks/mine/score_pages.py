@@ -63,6 +63,7 @@ def score_pages(_config: ScorePagesConfig, inputs: Inputs, report: Report) -> It
         schema=PAGE_SCORES.arrow,
         tasks=ranks_for(pages, inputs.workers),
         workers=inputs.workers,
+        engine=inputs.engine,
         scratch=inputs.scratch,
         report=report,
     )

@@ -24,6 +24,7 @@ from flows.synthesize import SynthesizeConfig, synthesize
 from model.build import build
 from model.convert import from_hf, load_folder
 from warehouse.lineage import Lineage
+from warehouse.walk import Walk
 
 CORPUS = ["make_problems.per_cell=6", "make_problems.gym_per_cell=1", "make_problems.weights={code_functions=0.0}"]
 SMALL = [
@@ -83,7 +84,7 @@ def test_a_base_model_learns_is_registered_and_leads_back_to_problems(corpus: Se
     assert client.get_model_version("rigor-base", str(base.version)).tags["fingerprint"] == base.fingerprint
 
     packed = tables.view("tokens").scan().filter(pl.col("split") == "train").head(1).collect()
-    assert [hop.artifact.split("@")[0] for hop in Lineage(tables).trace(packed["id"][0])][:2] == [
+    assert [row.artifact.split("@")[0] for row in Walk(Lineage(tables)).trace(packed["id"][0]).rows()][:2] == [
         "tokens", "synthetic_corpus",
     ]  # fmt: skip
 

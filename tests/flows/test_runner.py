@@ -20,6 +20,7 @@ from flows.settings import Settings
 from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
 from warehouse.ids import row_id
 from warehouse.schema import TABLES, Column, TableSchema
+from warehouse.walk import Walk
 
 NUMBERS = TableSchema("numbers", "numbers of a test", ("n",), (Column("n", pa.int64(), "a number"),))
 SQUARES = TableSchema("squares", "their squares", ("n",), (Column("n", pa.int64(), "a square"),))
@@ -250,10 +251,10 @@ def test_an_older_artifact_can_be_made_current_again(home: Settings) -> None:
 
 def test_a_row_is_traced_to_the_rows_it_came_from(home: Settings) -> None:
     runner, _ = in_flow(chain())
-    hops = runner.lineage.trace(row_id("squares", 16))
-    assert [(h.depth, h.artifact.split("@")[0], h.row["n"]) for h in hops] == [(0, "squares", 16), (1, "numbers", 4)]
+    rows = Walk(runner.lineage).trace(row_id("squares", 16)).rows()
+    assert [(r.depth, r.artifact.split("@")[0], r.facts["n"]) for r in rows] == [(0, "squares", 16), (1, "numbers", 4)]
     with pytest.raises(LookupError, match="no row"):
-        runner.lineage.trace("ffffffffffff")
+        Walk(runner.lineage).trace("ffffffffffff")
 
 
 def test_current_is_what_the_table_holds_not_what_was_computed_last(home: Settings) -> None:

@@ -11,6 +11,7 @@ from flows.settings import Settings
 from flows.synthesize import SynthesizeConfig, synthesize
 from tasks.grade.steps import check_steps
 from warehouse.lineage import Lineage
+from warehouse.walk import Walk
 
 
 def run(changes: list[str]) -> list[Call]:
@@ -34,8 +35,8 @@ def test_problems_and_checked_solutions_are_tables_that_lead_back(home: Settings
     assert problems["family"].n_unique() > 20
     assert corpus.height > 1_000
     assert calls[2].rows_in == calls[2].ref.rows + calls[2].rejected
-    hops = Lineage(tables).trace(corpus["id"][17])
-    assert [hop.artifact.split("@")[0] for hop in hops] == ["synthetic_corpus", "solutions", "problems"]
+    rows = Walk(Lineage(tables)).trace(corpus["id"][17]).rows()
+    assert [row.artifact.split("@")[0] for row in rows] == ["synthetic_corpus", "solutions", "problems"]
     wrong = corpus.filter(pl.col("first_wrong") >= 0)
     assert wrong.height > 20
     assert set(wrong["style"]) == {"wrong", "repair"}, "a planted step is known; a repaired one is wrong first"

@@ -13,6 +13,7 @@ from flows.settings import Settings
 from flows.synthesize import SynthesizeConfig, synthesize
 from flows.zero import ZeroConfig, run_zero, zero
 from warehouse.lineage import Lineage
+from warehouse.walk import Walk
 
 SMALL = ["reinforce.steps=3", "reinforce.questions_per_step=4", "reinforce.samples=4", "reinforce.max_tokens=16",
          "reinforce.held_out={problems=8, every_steps=2}"]  # fmt: skip
@@ -63,7 +64,7 @@ def test_rollouts_lead_back_to_their_problems(home: Settings) -> None:
     problems = tables.view("problems").scan().collect()
     assert set(rows["problem"]) <= set(problems.filter(pl.col("split") == "train")["id"])
     lineage = Lineage(tables)
-    hops = [hop.artifact.split("@")[0] for hop in lineage.trace(rows["id"][5])]
+    hops = [row.artifact.split("@")[0] for row in Walk(lineage).trace(rows["id"][5]).rows()]
     assert hops[0] == "rollouts"
     assert "problems" in hops
     made = calls[0].ref

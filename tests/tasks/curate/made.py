@@ -74,7 +74,7 @@ def run_stage(
     rows = stage.run(config, Inputs(tables=given or {}, scratch=scratch, workers=workers), notes)
     assert not isinstance(rows, Path)
     done = tables.commit(schema.TABLES[stage.writes], rows, partitions=["all"], metadata={})
-    assert not stage.reconciles or notes.read == done.rows + len(notes.rejected)
+    assert not stage.reconciles or notes.read == done.rows + sum(row.reject.count for row in notes.rejected)
     return Made(tables.view(stage.writes), done, notes)
 
 

@@ -1,0 +1,1 @@
+"""What people look at: read-only pages over the warehouse and MLflow, in Streamlit."""

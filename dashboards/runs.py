@@ -1,0 +1,103 @@
+"""Reads of MLflow: every attempt at a stage, failed and running ones too, and the curves of a training."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+import polars as pl
+import streamlit as st
+
+from dashboards.source import Source
+
+FRESH_SECONDS = 5.0
+MOST_RUNS = 400
+"""Newest runs that the pages look at."""
+TALKATIVE = ("load.", "router_violation_0")
+"""Metrics that come once a layer and expert."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One MLflow run: a stage call, or a flow run if it has no parent."""
+
+    run: str
+    parent: str
+    flow: str
+    name: str
+    stage: str
+    fingerprint: str
+    status: str
+    """FINISHED, FAILED, KILLED or RUNNING."""
+    started: dt.datetime
+    seconds: float
+    """Until now for one that runs."""
+    task_run: str
+    """Prefect task run id, or flow run id."""
+    metrics: dict[str, float]
+
+    @property
+    def partitions(self) -> str:
+        """What the call wrote, as its run's name says."""
+        return self.name.removeprefix(self.stage).strip()
+
+
+def client(uri: str) -> mlflow.MlflowClient:
+    """MLflow's client on a store."""
+    return mlflow.MlflowClient(uri)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=8, show_spinner=False)
+def _attempts(uri: str) -> list[Attempt]:
+    reader = client(uri)
+    experiments = {e.experiment_id: e.name for e in reader.search_experiments()}
+    found = reader.search_runs(list(experiments), max_results=MOST_RUNS, order_by=["attributes.start_time DESC"])
+    return [_attempt(run, experiments[run.info.experiment_id]) for run in found]
+
+
+def attempts() -> list[Attempt]:
+    """The newest runs, newest first; none where there is no MLflow store yet.
+
+    Raises:
+        MlflowException: the store cannot be read.
+    """
+    return list(_attempts(Source().mlflow))
+
+
+def _attempt(run: Any, flow: str) -> Attempt:
+    tags, info = run.data.tags, run.info
+    started = dt.datetime.fromtimestamp(info.start_time / 1000, dt.UTC)
+    ended = dt.datetime.fromtimestamp(info.end_time / 1000, dt.UTC) if info.end_time else dt.datetime.now(dt.UTC)
+    return Attempt(
+        run=info.run_id,
+        parent=tags.get("mlflow.parentRunId", ""),
+        flow=flow,
+        name=tags.get("mlflow.runName", info.run_name or ""),
+        stage=tags.get("stage", ""),
+        fingerprint=tags.get("fingerprint", ""),
+        status=info.status,
+        started=started,
+        seconds=max((ended - started).total_seconds(), 0.0),
+        task_run=tags.get("prefect_task_run") or tags.get("prefect_flow_run", ""),
+        metrics={k: v for k, v in run.data.metrics.items() if not k.startswith(TALKATIVE)},
+    )
+
+
+@st.cache_data(ttl=60.0, max_entries=16, show_spinner=False)
+def last_metrics(uri: str, run: str) -> dict[str, float]:
+    """The last value of every metric of a run."""
+    return dict(client(uri).get_run(run).data.metrics)
+
+
+@st.cache_data(ttl=60.0, max_entries=512, show_spinner=False)
+def curve(uri: str, run: str, metric: str) -> pl.DataFrame:
+    """One metric's points by step: columns step, value, time (UTC); the last where a step was logged twice."""
+    points = client(uri).get_metric_history(run, metric)
+    frame = pl.DataFrame(
+        {"step": [p.step for p in points], "value": [p.value for p in points], "ms": [p.timestamp for p in points]},
+        schema={"step": pl.Int64, "value": pl.Float64, "ms": pl.Int64},
+    )
+    last = frame.sort("step", "ms").unique("step", keep="last", maintain_order=True)
+    return last.select("step", "value", pl.from_epoch("ms", time_unit="ms").alias("time"))

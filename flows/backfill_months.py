@@ -1,0 +1,147 @@
+"""The months of a backfill, each in a process of its own, some at once; what became of each is an `Outcome`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import tags
+from prefect.client.orchestration import get_client
+
+from flows.catalogue import entry
+from flows.commands import out, warehouse_tables
+from flows.errors import user_errors
+from flows.runner import ON_CALL, Call
+from flows.triggers import BACKFILL
+from warehouse.lineage import Lineage
+
+POLL_SECONDS = 0.1
+
+
+@dataclass
+class Outcome:
+    """What became of one month."""
+
+    month: str
+    state: str
+    """done, unchanged (all artifacts existed), failed, or planned (dry run)."""
+    reason: str = ""
+    returned: list[str] = field(default_factory=list)
+    """What the flow returned."""
+    made: list[dict[str, Any]] = field(default_factory=list)
+    """The artifacts of all its stage calls, as JSON."""
+    computed: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    changed: str = ""
+    """Rows of the month before and after, table by table."""
+
+
+def run_months(flow: str, configs: Mapping[str, Any], *, parallel: int, newest_first: bool) -> list[Outcome]:
+    """All months, `parallel` at a time; then once more in order if they were not run in order.
+
+    A month yields to the months before it (docs/decisions/0003), so its rows depend on what was there when it ran. The
+    second pass, oldest first and one at a time, reuses whatever is right already. Where no classifier exists, the
+    oldest month trains one before the others start, whatever the order.
+    """
+    alone = [] if Lineage(warehouse_tables()).current("classifier") else [min(configs)]
+    order = [m for m in sorted(configs, reverse=newest_first) if m not in alone]
+    outcomes = _pass(flow, configs, alone, 1) | _pass(flow, configs, order, parallel)
+    if parallel > 1 or newest_first:
+        again = [month for month in sorted(configs) if outcomes[month].state != "failed"]
+        for month, outcome in _pass(flow, configs, again, 1).items():
+            outcome.computed += outcomes[month].computed
+            outcome.seconds += outcomes[month].seconds
+            if outcome.state == "unchanged":
+                outcome.state = outcomes[month].state
+            outcomes[month] = outcome
+    return [outcomes[month] for month in sorted(configs)]
+
+
+def _pass(flow: str, configs: Mapping[str, Any], order: Sequence[str], parallel: int) -> dict[str, Outcome]:
+    with get_client(sync_client=True) as client:
+        api = str(client.api_url)  # that of the embedded server too: the months are runs of one server
+    outcomes: dict[str, Outcome] = {}
+    waiting, running = list(reversed(order)), list[Month]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                running.append(Month(flow, waiting[-1], configs[waiting.pop()], api))
+            ended = [month for month in running if month.process.poll() is not None]
+            for month in ended:
+                outcomes[month.name] = month.outcome()
+                running.remove(month)
+            if not ended:
+                time.sleep(POLL_SECONDS)
+    finally:
+        for month in running:  # the backfill itself was cancelled
+            month.process.terminate()
+    return outcomes
+
+
+class Month:
+    """One month in a process of its own."""
+
+    def __init__(self, flow_name: str, month: str, config: Any, api: str) -> None:
+        """Start it; `api` is the Prefect server that its run belongs to."""
+        self.name, self.started = month, time.monotonic()
+        self.result = tempfile.NamedTemporaryFile("r", suffix=".json")  # noqa: SIM115 closed in outcome()
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed in outcome()
+        given = json.dumps({"flow": flow_name, "month": month, "config": config.model_dump(mode="json")})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flows.backfill_months", self.result.name],
+            env={**os.environ, "PREFECT_API_URL": api}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=self.errors, text=True,
+        )  # fmt: skip
+        if self.process.stdin is not None:
+            self.process.stdin.write(given)
+            self.process.stdin.close()
+
+    def outcome(self) -> Outcome:
+        """What the ended process left."""
+        with self.result, self.errors:
+            text = self.result.read()
+            self.errors.seek(0)
+            last = (self.errors.read().strip().splitlines() or [""])[-1]
+        seconds = time.monotonic() - self.started
+        if text:
+            return Outcome(self.name, **json.loads(text), seconds=seconds)
+        code = self.process.returncode
+        died = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return Outcome(self.name, "failed", f"the process was {died}; {last}".rstrip("; "), seconds=seconds)
+
+
+def run_month() -> None:
+    """What the process of a month does: one flow run; its result as JSON to the file that the argument names."""
+    given = json.load(sys.stdin)
+    calls: list[Call] = []
+    ON_CALL.set(calls.append)
+    known = entry(given["flow"])
+    config = known.config.model_validate(given["config"])
+    result: dict[str, Any]
+    try:
+        with tags(BACKFILL, f"month:{given['month']}"):
+            returned = known.flow(config)
+    except Exception as error:  # noqa: BLE001 one bad month must not stop the others; its reason goes to the list
+        result = {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
+    else:
+        reused = sum(call.state == "cached" for call in calls)
+        last = {(c.ref.name, c.ref.partitions): c.ref for c in calls if c.ref is not None}
+        state = "unchanged" if reused == len(calls) else "done"
+        result = {"state": state, "computed": len(calls) - reused, "reused": reused, "returned": returned,
+                  "made": [ref.model_dump() for ref in last.values()]}  # fmt: skip
+    Path(sys.argv[1]).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    with user_errors(out):
+        run_month()

@@ -1,0 +1,78 @@
+"""OpenLineage events (openlineage.io, spec 2-0-2) from the same records as the lineage table; off by default.
+
+`RIGOR_OPEN_LINEAGE` names a file, to which each finished stage call adds a line, or an http(s) address that takes
+events.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+PRODUCER = "https://pypi.org/project/rigor"
+SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
+FACETS = "https://openlineage.io/spec/facets/"
+TIMEOUT_SECONDS = 5.0
+
+
+def emit(target: str, records: Sequence[dict[str, Any]], warehouse: str) -> None:
+    """Tell `target` of one stage call. What it wrote is committed already: a failure is logged and stops nothing."""
+    if not target or not records:
+        return
+    line = json.dumps(event(records, warehouse))
+    try:
+        if not target.startswith(("http://", "https://")):
+            with Path(target).open("a") as file:
+                file.write(line + "\n")
+            return
+        request = urllib.request.Request(  # noqa: S310 http(s) alone, checked above
+            target, line.encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
+    except OSError as error:
+        logging.getLogger(__name__).warning("OpenLineage event not delivered to %s: %s", target, error)
+
+
+def event(records: Sequence[dict[str, Any]], warehouse: str) -> dict[str, Any]:
+    """The COMPLETE event of a stage call; `records` are the lineage rows that it left: its artifact, tables beside."""
+    call = records[-1]
+    ended = call["started"].timestamp() + call["seconds"]
+    when = call["started"].fromtimestamp(ended, tz=call["started"].tzinfo)
+    return {
+        "eventType": "COMPLETE",
+        "eventTime": when.isoformat(),
+        "producer": PRODUCER,
+        "schemaURL": f"{SPEC}RunEvent",
+        "run": {
+            "runId": str(UUID(call["mlflow_run"])),
+            "facets": {"rigor": _facet(f"{SPEC}RunFacet", fingerprint=call["fingerprint"], git_sha=call["git_sha"],
+                                       config=json.loads(call["config"]), cpu_seconds=call["cpu_seconds"])},
+        },
+        "job": {"namespace": "rigor", "name": f"{call['stage']}@{call['stage_version']}"},
+        "inputs": [_dataset(given, warehouse) for given in call["inputs"]],
+        "outputs": [
+            _dataset(made, warehouse) | {"outputFacets": {"outputStatistics": _facet(
+                f"{FACETS}1-0-2/OutputStatisticsOutputDatasetFacet.json", rowCount=made["rows"])}}
+            for made in records
+        ],
+    }  # fmt: skip
+
+
+def _dataset(artifact: dict[str, Any], warehouse: str) -> dict[str, Any]:
+    """A table or model in the warehouse's namespace, a file in its own; versions tell artifacts of one name apart."""
+    version = artifact["digest"] if artifact["kind"] == "file" else f"{artifact['version']} {artifact['digest']}"
+    facet = _facet(f"{FACETS}1-0-1/DatasetVersionDatasetFacet.json", datasetVersion=version)
+    return {
+        "namespace": "file" if artifact["kind"] == "file" else warehouse,
+        "name": artifact["name"],
+        "facets": {"version": facet},
+    }
+
+
+def _facet(schema: str, **facts: Any) -> dict[str, Any]:
+    return {"_producer": PRODUCER, "_schemaURL": schema, **facts}

@@ -1,0 +1,46 @@
+"""Energy counters, read from a folder laid out as Linux lays out powercap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.meter import Meter, Rapl
+from warehouse.prices import Prices
+
+
+def package(root: Path, name: str, joules: float, greatest: float = 1_000.0) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "max_energy_range_uj").write_text(f"{int(greatest * 1e6)}\n")
+    counter(folder, joules)
+    return folder
+
+
+def counter(folder: Path, joules: float) -> None:
+    (folder / "energy_uj").write_text(f"{int(joules * 1e6)}\n")
+
+
+def test_packages_add_up_sub_domains_do_not_and_a_counter_may_wrap(tmp_path: Path) -> None:
+    first, second = package(tmp_path, "intel-rapl:0", 100), package(tmp_path, "intel-rapl:1", 990)
+    package(tmp_path, "intel-rapl:0:0", 50)
+    package(tmp_path, "intel-rapl-mmio:0", 50)
+    meter = Meter(Prices(), rapl=Rapl(tmp_path))
+    counter(first, 130)
+    counter(second, 15)
+    counter(tmp_path / "intel-rapl:0:0", 75)
+    reading = meter.read(cpu_seconds=1e9)
+    assert reading.energy_joules == pytest.approx(30 + 25)
+    assert reading.method.startswith("rapl")
+
+
+def test_without_counters_cpu_time_is_multiplied_and_the_method_says_so(tmp_path: Path) -> None:
+    reading = Meter(Prices(watts_a_core=7), rapl=Rapl(tmp_path)).read(cpu_seconds=10)
+    assert reading.energy_joules >= 70
+    assert reading.method.startswith("estimated: CPU seconds at 7 W")
+
+
+def test_money_is_hours_and_kilowatt_hours_at_their_prices() -> None:
+    prices = Prices(cpu_hour=0.1, gpu_hour=2, kilowatt_hour=0.3)
+    assert prices.amount(7_200, 1_800, 7.2e6) == pytest.approx(0.2 + 1.0 + 0.6)
