@@ -151,7 +151,8 @@ class Answerers:
             finally:
                 events.put(None)
 
-        threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(question.models)]
+        pairs = enumerate(question.models)
+        threads = [threading.Thread(target=run, args=pair, name="asked", daemon=True) for pair in pairs]
         for thread in threads:
             thread.start()
         try:

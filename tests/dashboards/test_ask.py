@@ -121,13 +121,13 @@ def test_models_best_first_and_two_beside_each_other(registered: Settings) -> No
 
 
 def test_nobody_listens_any_more(registered: Settings) -> None:
-    answerers, before = Answerers(), threading.active_count()
-    events = answerers.ask(Question(problem="1 + 1", models=("rigor-base",), max_tokens=120))
+    events = Answerers().ask(Question(problem="1 + 1", models=("rigor-base",), max_tokens=120))
     next(events)
+    asked = [thread for thread in threading.enumerate() if thread.name == "asked"]
     events.close()
-    for thread in threading.enumerate()[before:]:
+    for thread in asked:
         thread.join(60)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in asked)
 
 
 async def _talk(home: Settings) -> list[tuple[int, Any]]:

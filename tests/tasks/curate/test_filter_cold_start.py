@@ -177,7 +177,9 @@ class Rewriter(BaseHTTPRequestHandler):
         total = 13 if "Compute" in said else 12
         lines = ["Understand: all three numbers are wanted together.", "3 + 4 = 7", f"7 + 5 = {total}",
                  "Verify: 12 - 5 - 4 = 3"]  # fmt: skip
-        choice = {"index": 0, "message": {"role": "assistant", "content": "\n".join(lines)}, "finish_reason": "stop"}
+        message = {"role": "assistant", "content": "<think>\nhm\n</think>\n" + "\n".join(lines)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "token_ids": [1],
+                  "logprobs": {"content": [{"logprob": 0.0}]}}  # fmt: skip
         body = json.dumps({"choices": [choice]}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -199,4 +201,4 @@ def test_a_served_model_may_rewrite_and_is_judged_like_the_rules(tmp_path: Path)
     assert rows.select("prompt", "rewritten_by").rows() == [("3 + 4 + 5 = ?", "writer")]
     assert rows["steps"][0][0] == "Understand: all three numbers are wanted together."
     assert [r.reject.reason for r in notes.rejected] == ["rewritten: a step is wrong"]
-    assert all("Question: " in said and "7 + 5 = 12" in said for said in Rewriter.asked)
+    assert all("<question>" in said and "7 + 5 = 12" in said for said in Rewriter.asked)
