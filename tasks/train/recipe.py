@@ -110,7 +110,7 @@ def train_config(
         seed=recipe.seed,
         save_every_steps=every,
         evaluate_every_steps=every,
-        log_every_steps=max(1, steps // 500),
+        log_every_steps=max(1, steps // 200),
         guard=recipe.guard,
         **more,
     )

@@ -59,7 +59,8 @@ def test_by_keyboard_alone(url: str) -> None:
 def _tab_to(looker: Looker, label: str) -> None:
     for _ in range(80):
         looker.page.keyboard.press("Tab")
-        if label in str(looker.page.evaluate("document.activeElement.innerText || ''")):
+        words = str(looker.page.evaluate("document.activeElement.innerText || ''"))
+        if words.rpartition("\n")[2] == label:
             return
     raise AssertionError(f"{label} cannot be reached by Tab")
 

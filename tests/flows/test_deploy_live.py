@@ -13,6 +13,7 @@ DEPLOYED = ("dig/toy", "smelt/toy", "nap/toy")
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.slow  # a zombie is told by 40 s of silence: two minutes in all
 def test_a_schedule_fires_a_trigger_chains_and_a_zombie_is_crashed(tmp_path: Path) -> None:
     with live(tmp_path) as server:
         served = server.deploy(TOYS, *DEPLOYED)

@@ -56,6 +56,7 @@ def test_logits_bring_the_student_nearer_to_the_teacher(bench: Bench, tmp_path: 
     assert (tmp_path / "work" / "teacher" / "held_out").is_dir()
 
 
+@pytest.mark.slow  # the trainer's test in tests/tasks/distill stays
 def test_its_own_answers_bring_it_nearer_too(bench: Bench, tmp_path: Path) -> None:
     """What it learns from its own texts holds on the table's, which it has not seen."""
     before = kl_on_held_out(bench, bench.student, tmp_path / "before", reverse=True)
