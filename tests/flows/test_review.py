@@ -162,7 +162,7 @@ def test_a_review_is_a_version_that_later_runs_read(
     assert carried.exit_code == 0, carried.exception
     kept = set(rows_of(other, home)) & {FIRST, SECOND, FOURTH}
     assert f"{3 - len(kept)} earlier decisions" in carried.output or len(kept) == 3
-    states = {p: r["review"] for p, r in rows_of(chains(FilterColdStartConfig(rows=3))[1], home).items()}
+    states = {p: r["review"] for p, r in rows_of(Runner(home).current("cold_start")[0], home).items()}
     assert states == {p: str(after[p]["review"]) for p in rows_of(other, home) if p != FOURTH}
 
 
@@ -183,8 +183,7 @@ def test_the_terminal_asks_row_by_row_and_goes_on_where_it_stopped(home: Setting
     shown = rigor(typed="e\ns\na\n", EDITOR=str(editor))
     assert "4 rows, 1 decided" in shown.output
     assert shown.exit_code == 0, shown.exception
-    _, reviewed = chains(FilterColdStartConfig())
-    rows = rows_of(reviewed, home)
+    rows = rows_of(Runner(home).current("cold_start")[0], home)
     assert [rows[prompt]["review"] if prompt in rows else "gone" for prompt in order] == [
         "gone", "edited", "unreviewed", "accepted",
     ]  # fmt: skip
