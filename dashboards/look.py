@@ -24,6 +24,7 @@ STATES = {
 VERDICTS = {"ok": ("✓", GREEN, "checked"), "wrong": ("✗", RED, "wrong"), "not_checkable": ("·", GREY, "not checkable")}
 BIG = ("bytes", "tokens/s")
 """Units whose axis says k, M, G."""
+LEGEND_COLUMNS = 3
 LABELS = alt.Axis(labelLimit=420, labelOverlap=False, ticks=False, domain=False)
 """An axis that names every row."""
 Drawing: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -68,7 +69,10 @@ def duration(seconds: float) -> str:
 
 def ago(time: dt.datetime) -> str:
     """How long ago a moment is."""
-    return f"{duration(max((dt.datetime.now(dt.UTC) - time).total_seconds(), 1.0))} ago"
+    minutes = max((dt.datetime.now(dt.UTC) - time).total_seconds(), 0.0) / 60
+    if minutes < 100:
+        return f"{minutes:.0f} min ago"
+    return f"{minutes / 60:.0f} h ago" if minutes < 48 * 60 else f"{minutes / 1440:.0f} d ago"
 
 
 def number(value: float) -> str:
@@ -111,29 +115,31 @@ def lines(
     base = alt.Chart(frame).encode(
         x=alt.X(f"{x}:Q", title=x_title, axis=alt.Axis(tickMinStep=1, format="~s")),
         y=alt.Y(f"{y}:Q", title=y_title, scale=alt.Scale(type="log" if log else "linear", zero=False),
-                axis=alt.Axis(format="~s" if y_title in BIG else ".4~g", tickCount=5)),
+                axis=alt.Axis(format="~s" if y_title in BIG else ",.4~r", tickCount=5)),
         color=alt.Color(f"{series}:N", scale=colours(names), legend=_legend(names)),
         tooltip=[alt.Tooltip(f"{series}:N", title="series"), alt.Tooltip(f"{x}:Q", title=x_title, format=","),
-                 alt.Tooltip(f"{y}:Q", title=y_title, format=",.4~g")],
+                 alt.Tooltip(f"{y}:Q", title=y_title, format=",.4~r")],
     )  # fmt: skip
-    drawn = base.mark_line(strokeWidth=1.8, point=points).properties(height=height).interactive(bind_y=False)
+    below = 0 if len(names) < 2 else 30 + 24 * -(-len(names) // LEGEND_COLUMNS)  # the height is with the legend
+    drawn = base.mark_line(strokeWidth=1.8, point=points).properties(height=height + below).interactive(bind_y=False)
     return cast("Drawing", drawn)
 
 
 def _legend(names: Sequence[str]) -> alt.Legend | None:
-    return alt.Legend(title=None, orient="bottom", columns=3, labelLimit=360) if len(names) > 1 else None
+    return alt.Legend(title=None, orient="bottom", columns=LEGEND_COLUMNS, labelLimit=360) if len(names) > 1 else None
 
 
 def bars(frame: pl.DataFrame, label: str, value: str, *, value_title: str, colour: str = BLUE) -> Drawing:
     """Horizontal bars in the frame's order, each with its figure."""
     order = frame[label].to_list()
+    figure = "," if frame.schema[value].is_integer() else ",.4~r"
     base = alt.Chart(frame).encode(
         y=alt.Y(f"{label}:N", sort=order, title=None, axis=LABELS),
-        x=alt.X(f"{value}:Q", title=value_title, axis=alt.Axis(format=",.4~g", tickCount=4)),
-        tooltip=[alt.Tooltip(f"{label}:N", title=label), alt.Tooltip(f"{value}:Q", title=value_title, format=",.4~g")],
+        x=alt.X(f"{value}:Q", title=value_title, axis=alt.Axis(format=",.4~r", tickCount=4)),
+        tooltip=[alt.Tooltip(f"{label}:N", title=label), alt.Tooltip(f"{value}:Q", title=value_title, format=",.4~r")],
     )
     bar = base.mark_bar(color=colour, cornerRadiusEnd=2)
-    figures = base.mark_text(align="left", dx=4, color=GREY).encode(text=alt.Text(f"{value}:Q", format=",.4~g"))
+    figures = base.mark_text(align="left", dx=4, color=GREY).encode(text=alt.Text(f"{value}:Q", format=figure))
     return cast("Drawing", alt.layer(bar, figures).properties(height=stacked(frame.height)))
 
 

@@ -133,7 +133,7 @@ def _accuracy(prices: dict[str, float]) -> None:
     frame = pl.DataFrame(rows)
     base = alt.Chart(frame).encode(
         x=alt.X("money:Q", title=f"money for the model and all before it ({Source().currency})",
-                scale=alt.Scale(zero=False, padding=30), axis=alt.Axis(format=".4~g", tickCount=6)),
+                scale=alt.Scale(zero=False, padding=30), axis=alt.Axis(format=",.4~r", tickCount=6)),
         color=alt.Color("model:N", scale=look.colours(frame["model"].to_list()),
                         legend=alt.Legend(title=None, orient="bottom")),
         tooltip=["model", alt.Tooltip("money:Q", format=".5f"), alt.Tooltip("value:Q", format=".4f")],

@@ -142,8 +142,8 @@ def _distribution(uri: str, name: str, version: int, column: str, rows: int) -> 
         .encode(
             x=alt.X("low:Q", bin="binned", title=what or "value", axis=alt.Axis(format="~s")), x2="high:Q",
             y=alt.Y("rows:Q", title="rows", axis=alt.Axis(format="~s")),
-            tooltip=[alt.Tooltip("low:Q", title="from", format=",.4~g"),
-                     alt.Tooltip("high:Q", title="to", format=",.4~g"), alt.Tooltip("rows:Q", format=",")],
+            tooltip=[alt.Tooltip("low:Q", title="from", format=",.4~r"),
+                     alt.Tooltip("high:Q", title="to", format=",.4~r"), alt.Tooltip("rows:Q", format=",")],
         ).properties(height=200)
     )  # fmt: skip
     look.show(chart, f"Histogram of {column}")

@@ -137,7 +137,8 @@ def _router(names: dict[str, runs.Attempt]) -> None:
             tooltip=["layer", "expert", alt.Tooltip("relative:Q", title="load", format=".2f")])  # fmt: skip
         few = load.height <= MOST_EXPERTS
         text = base.mark_text(color="#1f2430").encode(text=alt.Text("relative:Q", format=".2f"))
-        look.show(alt.layer(heat, text) if few else alt.layer(heat), "Load by layer and expert")
+        drawn = alt.layer(heat, text) if few else alt.layer(heat)
+        look.show(drawn.properties(height=look.stacked(load["layer"].n_unique())), "Load by layer and expert")
     layer = st.selectbox("Layer over time", sorted(set(load["layer"])), key="router-layer")
     experts = load.filter(pl.col("layer") == layer)["expert"].to_list()[:MOST_EXPERTS]
     keys = {k: m for k in last if (m := LOAD.fullmatch(k)) and int(m[1]) == layer and int(m[2]) in experts}
@@ -225,8 +226,7 @@ def _rollout(place: st.delta_generator.DeltaGenerator, row: dict[str, object], g
         verdict = "ok" if row["correct"] else "wrong"
         lines = [{"text": line, "verdict": "none"} for line in str(row["text"]).splitlines() if line.strip()]
         lines.append({"text": f"reward {look.number(float(str(row['reward'])))}, {row['tokens']} tokens,"
-                              f" {row['finish']}", "verdict": verdict,
-                      "reason": "the checker refused the answer"})  # fmt: skip
+                              f" {row['finish']}", "verdict": verdict})  # fmt: skip
         st.html(steps.chain(lines))
 
 

@@ -69,11 +69,11 @@ def test_strangers_texts_lead_nowhere(url: str) -> None:
     """Pages with images and scripts in their text are read whole; the browser asks nobody. And it could not."""
     with looking(url, "light") as looker:
         looker.open("evaluation")
-        looker.choose("Samples")
-        assert looker.page.get_by_text(HOSTILE[:30]).count() > 0
+        looker.choose("Side by side")
+        looker.page.get_by_text(HOSTILE[:30]).first.wait_for()
         looker.open("training")
         looker.choose("Rollouts")
-        assert looker.page.get_by_text(HOSTILE[:30]).count() > 0
+        looker.page.get_by_text(HOSTILE[:30]).first.wait_for()
         check(looker)
         answer = looker.page.request.get(url)
         assert answer.headers["content-security-policy"] == POLICY

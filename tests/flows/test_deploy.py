@@ -12,6 +12,7 @@ from prefect.states import Failed
 from prefect.utilities.schema_tools import validate
 from typer.testing import CliRunner
 
+from flows import commands
 from flows.catalogue import FLOWS
 from flows.cli import app
 from flows.config import ConfigError, profile_names
@@ -85,8 +86,9 @@ def test_no_file_and_no_server_are_said(tmp_path: Path, monkeypatch: pytest.Monk
         deploy(FILE, "laptop", manual=False, dry_run=False)
 
 
-def test_a_dry_run_lists_them() -> None:
-    shown = CliRunner().invoke(app, ["deploy", "--dry-run"], env={"COLUMNS": "200"})
+def test_a_dry_run_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands.out, "width", 200)
+    shown = CliRunner().invoke(app, ["deploy", "--dry-run"])
     assert shown.exit_code == 0
     for words in ("mine/rigor", "nightly: 30 2 * * * UTC", "new math_corpus → pretrain", "backfill/rigor"):
         assert words in shown.output
