@@ -63,6 +63,7 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
 
     Raises:
         ConfigError: an unknown suite or model, two models of one name, or a suite's file is missing.
+        LookupError: a suite's table is not there yet.
     """
     suites = [_suite(name, config) for name in config.suites]
     given = {suite.name: _data(run, suite, config) for suite in suites}

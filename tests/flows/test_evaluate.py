@@ -98,7 +98,7 @@ def test_what_is_missing_is_said(home: Settings, tmp_path: Path, monkeypatch: py
         ({"suites": [], "models": ["rigor-nothing"]}, "is no registered model and no folder"),
         ({"suites": [], "models": ["http://127.0.0.1:1/v1"]}, "#model"),
     ):
-        with pytest.raises(ConfigError, match=words):
+        with pytest.raises((ConfigError, LookupError), match=words):
             run_evaluate(runner, EvaluateConfig.model_validate(config))
 
 
