@@ -8,8 +8,9 @@ from typing import Any
 from dashboards.look import GREY, RED, VERDICTS, escaped
 
 _ROW = (
-    "<li style='display:flex;flex-wrap:wrap;column-gap:.6em;align-items:baseline;padding:.1em .5em;border-left:4px solid {colour};"
-    "margin:.15em 0;{mark}'><span style='color:{colour};font-weight:700' aria-hidden='true'>{sign}</span>"
+    "<li style='display:flex;flex-wrap:wrap;column-gap:.6em;align-items:baseline;"
+    "padding:.1em .5em;border-left:4px solid {colour};margin:.15em 0;{mark}'>"
+    "<span style='color:{colour};font-weight:700' aria-hidden='true'>{sign}</span>"
     "<span style='flex:1 1 8em;min-width:55%;overflow-wrap:anywhere;white-space:pre-wrap'>{text}</span>"
     "<span style='opacity:.75;font-size:.85em;text-align:right;margin-left:auto'>{note}</span></li>"
 )

@@ -123,7 +123,8 @@ def _pass_at_k(part: pl.DataFrame) -> look.Drawing:
     base = alt.Chart(part).encode(
         x=alt.X("k:Q", scale=alt.Scale(type="log", base=2, nice=False), title="samples k",
                 axis=alt.Axis(values=sorted(set(part["k"])), format="d")),
-        color=alt.Color("model:N", scale=look.colours(models), legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1)),
+        color=alt.Color("model:N", scale=look.colours(models),
+                        legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1)),
     )  # fmt: skip
     band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="pass@k"), y2="high:Q")
     told = ["model", "k", alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),

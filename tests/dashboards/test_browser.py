@@ -11,7 +11,10 @@ from dashboards.server import POLICY
 from tests.dashboards.browser import PATHS, Looker, chromium, looking, serving
 from tests.dashboards.made import HOSTILE, Made
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium or no Playwright on this machine")
+pytestmark = [
+    pytest.mark.slow,  # minutes; the same pages are drawn by AppTest in test_views.py
+    pytest.mark.skipif(chromium() is None, reason="no Chromium or no Playwright on this machine"),
+]
 
 
 @pytest.fixture(scope="module")
