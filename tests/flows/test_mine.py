@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from flows import commands
 from flows.backfill import BackfillError
 from flows.cli import app
 from flows.config import load_config
@@ -16,9 +17,9 @@ from flows.mine import MineConfig, mine, run_mine
 from flows.runner import ON_CALL, Call, Runner
 from flows.sample_figures import sample_figures
 from flows.settings import Settings
-from flows.trace import trace_row
 from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.tables import Tables
+from warehouse.walk import Walk
 
 
 class Mined:
@@ -93,15 +94,15 @@ def test_counts_of_every_stage_reconcile(mined: Mined) -> None:
     assert {f: n for f, n in steps.select("fingerprint", "rejected").iter_rows() if n} == counted
 
 
-def test_a_corpus_row_leads_back_to_its_bytes(mined: Mined, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_corpus_row_leads_back_to_its_bytes(mined: Mined) -> None:
     corpus = mined.tables.view("math_corpus").scan().select("id", "url").collect()
     for row, url in corpus.sample(3, seed=5).iter_rows():
-        trace_row(row, None)
-        shown = capsys.readouterr().out
-        assert [line.split("@")[0].strip() for line in shown.splitlines() if " by " in line] == [
+        steps = Walk(Lineage(mined.tables)).trace(row).rows()
+        assert [step.artifact.split("@")[0] for step in steps] == [
             "math_corpus", "pages_unique", "pages", "crawl_records",
         ]  # fmt: skip
-        assert shown.count(url) == 4
+        shown = rigor("trace", row)
+        assert url in shown
         assert "are the page" in shown
 
 
@@ -132,8 +133,10 @@ def test_a_plan_says_what_is_there_and_what_a_change_costs(mined: Mined) -> None
 
 
 def rigor(*args: str, fails: type[Exception] | None = None) -> str:
-    """Run a command line in this process; returns what it printed."""
-    result = CliRunner().invoke(app, list(args), catch_exceptions=True)
+    """Run a command line in this process; returns what it printed, on a console wide enough for its tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands.out, "width", 200)
+        result = CliRunner().invoke(app, list(args), catch_exceptions=True)
     assert isinstance(result.exception, fails) if fails else result.exit_code == 0, (result.output, result.exception)
     return result.output
 

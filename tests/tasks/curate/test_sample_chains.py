@@ -70,11 +70,12 @@ def test_finished_blocks_are_not_sampled_again(policy: Path, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_worker_that_fails_says_why(policy: Path, tmp_path: Path) -> None:
+    before = set(multiprocessing.active_children())  # a grader that another test left waiting is not ours
     with pytest.raises(SamplingError, match=r"config\.json"):
         sample_chains(tmp_path, PROMPTS, PARAMS, 3, SEEDS, 2, Listener())
     with pytest.raises(SamplingError, match="outside the vocabulary"):
         sample_chains(policy, [*PROMPTS, [5000]], PARAMS, 3, [*SEEDS, 1], 2, Listener())
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_what_no_model_can_answer_is_refused(policy: Path) -> None:
