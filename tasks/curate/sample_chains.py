@@ -26,7 +26,7 @@ from model.sample.params import check_request
 from model.tokenizer import Tokenizer
 from tasks.stage import Report
 
-BLOCK_SAMPLES = 512
+BLOCK_SAMPLES = 256
 """Samples of a block, unless one prompt alone has more."""
 MAX_ROWS = 64
 """Samples that run at once in a process."""

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from model.convert import load_folder
-from model.sample import Completion, LocalSampler, SamplingParams, ServerSampler
+from model.sample import Completion, SamplingParams, ServerSampler
 from model.tokenizer import Message, Tokenizer
+from tasks.curate.sample_chains import sample_chains
+from tasks.stage import Report
 
 Conversation = Sequence[Message]
 Answers = list[Completion] | None
 """Samples of one conversation; None where the prompt alone fills the model's positions."""
-
-
-ROOM_STEP_TOKENS = 256
 
 
 class Asker(Protocol):
@@ -31,8 +30,8 @@ class Asker(Protocol):
 class FolderAsker:
     """A model in a folder, with Rigor's own tokenizer."""
 
-    def __init__(self, folder: Path, max_rows: int) -> None:
-        """Load it; `max_rows` requests run at once and change no sample.
+    def __init__(self, folder: Path, max_rows: int, workers: int, report: Report) -> None:
+        """Look at it; `max_rows` requests run at once in each of `workers` processes, and change no sample.
 
         Raises:
             ValueError: the folder's tokenizer is of another kind, or its weights do not fit.
@@ -43,32 +42,23 @@ class FolderAsker:
             raise ValueError(
                 f"{error}. Serve such a model (vLLM, SGLang) and name it as http://host/v1#model"
             ) from error
-        self.config, self._state = load_folder(folder)
-        self._max_rows = max_rows
-        self._sampler: LocalSampler | None = None
+        self._positions = load_folder(folder)[0].max_positions
+        self._folder, self._max_rows, self._workers, self._report = folder, max_rows, workers, report
 
     def ask(
         self, conversations: Sequence[Conversation], params: SamplingParams, n: int, seeds: Sequence[int]
     ) -> list[Answers]:
         """See `Asker`."""
         prompts = [self.tokenizer.chat(messages, add_generation_prompt=True) for messages in conversations]
-        fits = [index for index, prompt in enumerate(prompts) if len(prompt) < self.config.max_positions]
-        longest = max((len(prompts[i]) for i in fits), default=1)
-        sampler = self._with_room(longest + params.max_tokens)
-        made = sampler.generate([prompts[i] for i in fits], params, n, [seeds[i] for i in fits])
+        fits = [index for index, prompt in enumerate(prompts) if len(prompt) < self._positions]
+        made = sample_chains(
+            self._folder, [prompts[i] for i in fits], params, n, [seeds[i] for i in fits], self._workers, self._report,
+            max_rows=self._max_rows,
+        )  # fmt: skip
         found: list[Answers] = [None] * len(prompts)
         for index, samples in zip(fits, made, strict=True):
             found[index] = samples
         return found
-
-    def _with_room(self, tokens: int) -> LocalSampler:
-        """A sampler whose rows hold so many tokens, or all of the model's positions: room beyond is wasted memory."""
-        room = min(self.config.max_positions, -(-tokens // ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS)
-        if self._sampler is None or self._sampler.room < room:
-            self._sampler = LocalSampler(
-                self.config, self._state, self.tokenizer, max_rows=self._max_rows, max_tokens=room
-            )
-        return self._sampler
 
 
 class ServerAsker:

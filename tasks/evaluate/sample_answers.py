@@ -16,6 +16,7 @@ from pydantic import Field
 
 from model.sample import Completion, SamplingParams
 from model.tokenizer import Message
+from tasks.curate.sample_chains import MAX_ROWS
 from tasks.evaluate.ask import Answers, Asker, FolderAsker, ServerAsker
 from tasks.evaluate.grading import PROGRAMS, can_judge, final_part, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
@@ -28,7 +29,6 @@ from warehouse.schema_eval import EVAL_SAMPLES
 
 SAMPLED, GREEDY = "sampled", "greedy"
 NO_ROOM = "no room"
-MAX_ROWS = 64
 MAX_SHOWN_CHARS = 500
 
 
@@ -91,7 +91,7 @@ def sample_answers(config: SampleAnswersConfig, inputs: Inputs, report: Report) 
                   for name, why in refused.items())  # fmt: skip
     asked = [q for q in questions if q.id not in refused]
     report.metric("questions", len(asked))
-    asker = _asker(config, inputs)
+    asker = _asker(config, inputs, report)
     done = 0
     for shots in config.shots:
         examples = load_examples(suite, inputs, shots)
@@ -170,11 +170,11 @@ def _seed(*parts: int | str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _asker(config: SampleAnswersConfig, inputs: Inputs) -> Asker:
+def _asker(config: SampleAnswersConfig, inputs: Inputs, report: Report) -> Asker:
     if config.server is not None:
         return ServerAsker(config.server.url, config.server.model, config.server.api_key_env)
     folder = inputs.models["model"] if "model" in inputs.models else Path(inputs.files["model"][0].path).parent
-    return FolderAsker(folder, inputs.layout.get("sample_rows", MAX_ROWS))
+    return FolderAsker(folder, inputs.layout.get("sample_rows", MAX_ROWS), inputs.workers, report)
 
 
 def _keep(frame: pl.DataFrame, path: Path) -> None:
