@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from flows.runner import Runner
 from flows.settings import Settings
-from flows.tracking import flat, git_sha
+from flows.tracking import git_sha, log_config
 from flows.triggers import announce_run
 
 
@@ -21,9 +21,7 @@ def flow_run(name: str, config: BaseModel) -> Iterator[Runner]:
     settings = Settings()
     open_mlflow(settings, name)
     with mlflow.start_run(run_name=f"{name} {prefect_run.name or ''}".strip()) as run:
-        client = mlflow.MlflowClient()
-        for key, value in flat(config.model_dump(mode="json")):
-            client.log_param(run.info.run_id, key, value)
+        log_config(run.info.run_id, config)
         tags = {"git_sha": git_sha(), "prefect_flow_run": str(prefect_run.id or ""),
                 "prefect_flow_run_url": str(prefect_run.ui_url or "")}  # fmt: skip
         mlflow.set_tags(tags)

@@ -21,7 +21,7 @@ from typing import Any
 
 import mlflow
 import polars as pl
-from mlflow.entities import Metric
+from mlflow.entities import Metric, RunTag
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
@@ -31,7 +31,7 @@ from flows.meter import Meter
 from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE, cpu_seconds, flat, git_sha, log_dataset
+from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_config, log_dataset
 from flows.triggers import retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
@@ -309,14 +309,11 @@ class Runner:
     def _describe(
         self, run_id: str, stage: Stage[Any], config: StageConfig, given: Mapping[str, Given], print_: str
     ) -> None:
-        client = mlflow.MlflowClient()
-        for name, value in flat(config.model_dump(mode="json")):
-            client.log_param(run_id, name, value)
+        log_config(run_id, config)
         tags = {"fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "git_sha": git_sha(),
                 "prefect_task_run": str(task_run.id or ""),
                 "prefect_task_run_url": str(task_run.ui_url or "")}  # fmt: skip
-        for name, value in tags.items():
-            client.set_tag(run_id, name, value)
+        mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         for ref in (r for value in given.values() for r in _refs(value)):
             log_dataset(self.tables, run_id, ref, "input")
 

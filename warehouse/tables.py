@@ -127,6 +127,7 @@ class Tables:
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
         """`uri` is a folder or an object-store URL (`s3://…`); options are object_store's (`AWS_…`)."""
         self.uri, self.storage_options = uri.rstrip("/"), dict(storage_options or {})
+        self._opened: dict[str, DeltaTable] = {}
 
     def table_uri(self, name: str) -> str:
         """Where the table lies."""
@@ -138,9 +139,20 @@ class Tables:
         Raises:
             TableNotFoundError: there is no such table or version.
         """
-        table = DeltaTable(self.table_uri(name), version=version, storage_options=self.storage_options)
+        if version is None:
+            version = self._newest(name)
+        else:
+            DeltaTable(self.table_uri(name), version=version, storage_options=self.storage_options)
         wanted = None if partitions is None else tuple(sorted(partitions))
-        return TableView(self.table_uri(name), ((table.version(), wanted),), self.storage_options)
+        return TableView(self.table_uri(name), ((version, wanted),), self.storage_options)
+
+    def _newest(self, name: str) -> int:
+        """The newest version: a table that was opened before reads only what was committed since."""
+        if name in self._opened:
+            self._opened[name].update_incremental()
+        else:
+            self._opened[name] = DeltaTable(self.table_uri(name), storage_options=self.storage_options)
+        return self._opened[name].version()
 
     def names(self) -> list[str]:
         """The declared tables that have a first commit."""

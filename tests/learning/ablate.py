@@ -62,7 +62,7 @@ def main() -> None:
     if unknown := set(asked.names) - {variant.name for variant in VARIANTS}:
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
     variants = [variant for variant in VARIANTS if not asked.names or variant.name in asked.names]
-    home = Settings().absolute_home
+    home = Settings().absolute_home()
     copy = home.with_name(f"{home.name}-ablations")
     if not copy.exists():
         shutil.copytree(home, copy, symlinks=True)

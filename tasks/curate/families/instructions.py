@@ -143,8 +143,9 @@ _REWRITES = {
 
 def _make_fact(rng: random.Random, _level: int, language: str) -> Draft:
     en, zh, value = rng.choice(_FACTS)
+    asked = wording(rng, _ASK_FACT, language, f=en if language == "en" else zh)
     return Draft(
-        **wording(rng, _ASK_FACT, language, f=en if language == "en" else zh), gold=value, key=(en,),
+        **asked, gold=value, key=(en, asked["template"]),  # nobody can infer a fact: what is held out is its wording
         reference=value, rejected=str(int(value) + rng.choice((1, 2, 10))),
     )  # fmt: skip
 
