@@ -218,10 +218,12 @@ class Runner:
     ) -> Call:
         started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), cpu_seconds()
         meter = Meter(self.settings.prices)
-        with mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run:
+        with (
+            mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run,
+            StageReport(stage.name, print_, run.info.run_id, scratch) as report,
+        ):
             run_id = run.info.run_id
             self._describe(run_id, stage, config, given, print_)
-            report = StageReport(stage.name, print_, run_id, scratch)
             inputs = self._inputs(given, partitions, scratch, work)
             made = stage.run(config, inputs, report)
             beside: Mapping[str, Iterable[Any]] = {}

@@ -26,6 +26,7 @@ SMALL = (
     "cold_start.sample_cold_start.problems=120",
     "cold_start.filter_cold_start.rows=100",
     "reason.reinforce.steps=4",
+    "reason.reinforce.questions.lowest_level=1",
     "reason.reinforce.held_out.problems=20",
     "reject.sample_rejection.problems=80",
     "reject.label_steps.lowest_step=1",

@@ -43,11 +43,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(module: str, environment: dict[str, str], health: str) -> Iterator[str]:
-    """A server of ours (`python -m module`) on a free port; its address."""
+def serving(module: str, environment: dict[str, str], health: str, *options: str) -> Iterator[str]:
+    """A server (`python -m module`) on a free port; its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen([sys.executable, "-m", module, "--port", str(port)], env={**os.environ, **environment})
+    server = subprocess.Popen([sys.executable, "-m", module, *options, "--port", str(port)],
+                              env={**os.environ, **environment})  # fmt: skip
     try:
         end = time.monotonic() + START_SECONDS
         while not _answers(f"{url}{health}"):
