@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from flows.crawl_inputs import outside
 from flows.run import flow_run
 from flows.runner import Given, Runner
 from tasks.evaluate.contamination import TABLES
+from tasks.evaluate.grading import PREFERENCE
+from tasks.evaluate.judge_against_baseline import STAGE as JUDGE_AGAINST_BASELINE
+from tasks.evaluate.judge_against_baseline import JudgeAgainstBaselineConfig
 from tasks.evaluate.sample_answers import STAGE as SAMPLE_ANSWERS
 from tasks.evaluate.sample_answers import SampleAnswersConfig, Server
 from tasks.evaluate.score_answers import STAGE as SCORE_ANSWERS
@@ -42,6 +45,8 @@ class EvaluateConfig(StageConfig):
     """Environment variable with the servers' key."""
     sample_answers: SampleAnswersConfig = SampleAnswersConfig()
     """Its `model`, `server` and `suite` are filled in for each call."""
+    judge: JudgeAgainstBaselineConfig | None = None
+    """Who compares answers with a baseline's (`alpaca_eval`, `arena_hard`); other suites need no judge."""
     score_answers: ScoreAnswersConfig = ScoreAnswersConfig()
     consider: bool = False
     """Let each registered model among them take the alias `champion`, if the rule says so (`flows/champion.py`). The
@@ -62,7 +67,8 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
     """The stages in order; the same code plans and runs.
 
     Raises:
-        ConfigError: an unknown suite or model, two models of one name, or a suite's file is missing.
+        ConfigError: an unknown suite or model, two models of one name, a suite's file is missing, or its judge or
+            baseline.
         LookupError: a suite's table is not there yet.
     """
     suites = [_suite(name, config) for name in config.suites]
@@ -78,6 +84,9 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
     labels = [label for label, _ in models]
     if len(set(labels)) < len(labels):
         raise ConfigError(f"evaluate.models: two models of one name among {labels}; write label=… before one")
+    baseline = _baseline(suites, labels, config)
+    models.sort(key=lambda model: model[0] != baseline)
+    answered: dict[tuple[str, str], ArtifactRef | None] = {}
     for label, where in models:
         server, files = _model(run, where, config)
         made: list[ArtifactRef | None] = []
@@ -85,9 +94,12 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
             asked = config.sample_answers.model_copy(update={"model": label, "server": server, "suite": suite})
             ref = run.call(SAMPLE_ANSWERS, asked, {**files, **given[suite.name]}, [f"{label}.{suite.name}"])
             made.append(ref if ref is None or run.dry else run.make_current(ref))
+            answered[label, suite.name] = made[-1]
         answers = tuple(ref for ref in made if ref is not None)
         all_made = answers if len(answers) == len(made) else None
-        ref = run.call(SCORE_ANSWERS, config.score_answers, {"eval_samples": all_made, **training}, [label])
+        judged = _judged(run, suites, answered, label, baseline, config)
+        given_scores = {"eval_samples": all_made, **judged, **training}
+        ref = run.call(SCORE_ANSWERS, config.score_answers, given_scores, [label])
         if ref is not None:
             scores.append(ref if run.dry else run.make_current(ref))
         registered = files.get("model") or ()
@@ -101,6 +113,42 @@ def _suite(name: str, config: EvaluateConfig) -> Suite:
     if name not in known:
         raise ConfigError(f"evaluate.suites: no suite {name!r}; there are: {', '.join(sorted(known))}")
     return known[name]
+
+
+def _baseline(suites: Sequence[Suite], labels: Sequence[str], config: EvaluateConfig) -> str:
+    """The model that the others are compared with; '' where no suite needs one."""
+    judged = [suite for suite in suites if suite.grader == PREFERENCE]
+    if judged and config.judge is None:
+        raise ConfigError(f"suite {judged[0].name} needs a judge: set evaluate.judge.server (url, model, api_key_env)")
+    without = [suite.name for suite in judged if not suite.gold]
+    if config.judge is None or not without:
+        return ""
+    if config.judge.baseline not in labels:
+        raise ConfigError(f"suite {without[0]} holds no baseline's answers: let evaluate.judge.baseline be one of "
+                          f"evaluate.models, {labels}, not {config.judge.baseline!r}")  # fmt: skip
+    return config.judge.baseline
+
+
+def _judged(
+    run: Runner, suites: Sequence[Suite], answered: Mapping[tuple[str, str], ArtifactRef | None], label: str,
+    baseline: str, config: EvaluateConfig,
+) -> dict[str, Given | None]:  # fmt: skip
+    """The judgements of a model's answers to the suites that are judged; nothing where none is."""
+    made: list[ArtifactRef | None] = []
+    for suite in suites:
+        against = "" if suite.gold else baseline
+        if config.judge is None or suite.grader != PREFERENCE or label == against:
+            continue
+        tables = {"eval_samples": label, **({"baseline": against} if against else {})}
+        refs = {name: answered[model, suite.name] for name, model in tables.items()}
+        given = {name: None if ref is None else (ref,) for name, ref in refs.items()}
+        asked = config.judge.model_copy(update={"baseline": against})
+        ref = run.call(JUDGE_AGAINST_BASELINE, asked, given, [f"{label}.{suite.name}"])
+        made.append(ref if ref is None or run.dry else run.make_current(ref))
+    if not made:
+        return {}
+    known = tuple(ref for ref in made if ref is not None)
+    return {"eval_judgements": known if len(known) == len(made) else None}
 
 
 def _data(run: Runner, suite: Suite, config: EvaluateConfig) -> dict[str, Given | None]:

@@ -1,4 +1,4 @@
-"""The tables of the evaluation: every sample, and every score."""
+"""The tables of the evaluation: every sample, every judgement of a pair, and every score."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVAL_SAMPLES = TableSchema(
         Column("finish", pa.string(), "stop, length, or no room (the prompt alone fills the model's positions)"),
         Column("seed", pa.int64(), "seed of the question's request; with `sample` it gives the same text again"),
         Column("answer", pa.string(), "the answer that was judged; '' when none was found"),
-        Column("correct", pa.bool_(), "the verdict"),
+        Column("correct", pa.bool_(), "the verdict; null: a judge compares it, see eval_judgements"),
         Column("reason", pa.string(), "why"),
         Column("vote", pa.int32(), "answers of a question with the same number are equal; null: none, or no vote"),
         Column("steps", STRINGS, "the step checker's verdict of each step: ok, wrong or not_checkable"),
@@ -62,4 +62,26 @@ EVALS = TableSchema(
     ),
 )
 
-EVAL_TABLES = (EVAL_SAMPLES, EVALS)
+EVAL_JUDGEMENTS = TableSchema(
+    "eval_judgements",
+    "One judgement of a model's answer against a baseline's; each pair is judged twice, with the places exchanged.",
+    ("answer", "judge", "baseline", "model_first", "judgement"),
+    (
+        *_WHERE,
+        Column("question", pa.string(), "the question's id in its suite"),
+        Column("sample", pa.int32(), "number of the sample among those of the question, from 0"),
+        Column("cluster", pa.string(), "questions of one cluster are the same in other words; else the question"),
+        Column("answer", pa.string(), "id of the row of eval_samples that is judged"),
+        Column("judge", pa.string(), "name of the model that judges"),
+        Column("baseline", pa.string(), "name of the model that it is compared with; '' for the suite's own baseline"),
+        Column("model_first", pa.bool_(), "whether the model's answer stood first, as A"),
+        Column("verdict", pa.string(), "A>>B, A>B, A=B, B>A or B>>A"),
+        Column("points", pa.float64(), "1 where the model's answer won, 0.5 for a tie, 0 where it lost"),
+        Column("reason", pa.string(), "judged, or no answer: an empty answer loses without a judge"),
+        Column("judgement", pa.string(), "what the judge said; '' where none was asked"),
+        Column("length", pa.int32(), "of the model's answer", "characters"),
+        Column("baseline_length", pa.int32(), "of the baseline's answer", "characters"),
+    ),
+)
+
+EVAL_TABLES = (EVAL_SAMPLES, EVAL_JUDGEMENTS, EVALS)

@@ -64,9 +64,9 @@ class FolderAsker:
 class ServerAsker:
     """A model on a server; its own chat template applies."""
 
-    def __init__(self, url: str, model: str, api_key_env: str | None) -> None:
+    def __init__(self, url: str, model: str, api_key_env: str | None, *, texts_only: bool = False) -> None:
         """Remember where it is (see `ServerSampler`)."""
-        self.sampler = ServerSampler(url, model, api_key_env or None)
+        self.sampler = ServerSampler(url, model, api_key_env or None, texts_only=texts_only)
 
     def ask(
         self, conversations: Sequence[Conversation], params: SamplingParams, n: int, seeds: Sequence[int]

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tasks.evaluate.sample_answers import SAMPLED
+from tasks.evaluate.sample_answers import scored_mode
 from tasks.evaluate.statistics import Z95, Interval, cluster_variance
 from tasks.stage import Inputs, Report, Stage, StageConfig
 from warehouse.ids import row_id
@@ -101,12 +101,12 @@ def decide(
 
 def _by_question(samples: pl.LazyFrame) -> pl.DataFrame:
     """One row a question: its mean verdict, sampled where there are samples, else greedy."""
-    frame = samples.select("id", *QUESTION, "cluster", "correct").collect().sort(*QUESTION, "id")
+    verdicts = samples.filter(pl.col("correct").is_not_null())  # what a judge compares has none of its own
+    frame = verdicts.select("id", *QUESTION, "cluster", "correct").collect().sort(*QUESTION, "id")
     found = frame.group_by(QUESTION, maintain_order=True).agg(
         pl.col("cluster").first(), score=pl.col("correct").mean(), ids=pl.col("id")
     )
-    sampled = (pl.col("mode") == SAMPLED).any().over("suite", "shots")
-    return found.filter((pl.col("mode") == SAMPLED) | ~sampled)
+    return scored_mode(found)
 
 
 def _suite_row(config: CompareModelsConfig, suite: object, shots: object, part: pl.DataFrame) -> dict[str, Any]:

@@ -5,6 +5,8 @@
 | math | the mathematics judge; letters of choices too |
 | humaneval, mbpp, stdio | the sandbox runs the response's program |
 | refusal, answered | the words of a refusal are there, or are not |
+| ifeval | the rules of its instructions, all of them (strict) |
+| preference | nobody here: a judge compares answers, see `tasks/evaluate/judge_against_baseline.py` |
 | any other | `tasks.curate.check_answer.score`, as in training |
 
 A response whose thinking never ends has no answer: what its last number happens to be is no answer either.
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.curate.check_answer import answer_part, function_tests, is_refusal, score
+from tasks.evaluate.instructions import followed, unknown
 from tasks.evaluate.questions import Question
 from tasks.grade.code import CodeJudge, Limits, Tests
 from tasks.grade.code.extract import extract_program
@@ -23,7 +26,8 @@ from tasks.grade.format import THINK_CLOSE, THINK_OPEN
 from tasks.grade.math import Case, GoldError, extract_answer, parse_gold, verify, verify_many
 
 PROGRAMS = ("code", "humaneval", "mbpp", "stdio")
-NO_VOTE = (*PROGRAMS, "refusal", "answered", "compliance", "members")
+IFEVAL, PREFERENCE = "ifeval", "preference"
+NO_VOTE = (*PROGRAMS, "refusal", "answered", "compliance", "members", IFEVAL, PREFERENCE)
 """Where two answers may differ and both be right, or there is no answer to speak of: no majority vote."""
 LIMITS = Limits(wall_seconds=30, cpu_seconds=10)
 
@@ -32,7 +36,8 @@ LIMITS = Limits(wall_seconds=30, cpu_seconds=10)
 class Graded:
     """A verdict on a response."""
 
-    correct: bool
+    correct: bool | None
+    """None: it is for a judge to say."""
     reason: str
     answer: str
     """What was judged; '' when nothing was found."""
@@ -40,6 +45,9 @@ class Graded:
 
 def can_judge(question: Question) -> str:
     """Why no answer to the question could be judged; '' when it can."""
+    if question.checker == IFEVAL:
+        name = unknown(question.gold)
+        return f"no rule for the instruction {name}" if name else ""
     if question.checker != "math":
         return ""
     try:
@@ -76,6 +84,12 @@ def grade(items: Sequence[tuple[Question, str]], workers: int = 2) -> list[Grade
             refused = is_refusal(answer)
             right = refused == (question.checker == "refusal")
             found[index] = Graded(right, "declined" if refused else "answered", answer)
+        elif question.checker == IFEVAL:
+            strict, loose = followed(question.gold, answer)
+            told = f"{sum(strict)} of {len(strict)} instructions followed, {sum(loose)} loosely"
+            found[index] = Graded(all(strict), told, answer)
+        elif question.checker == PREFERENCE:
+            found[index] = Graded(None, "for the judge", answer)
         else:
             problem = {"checker": question.checker, "gold": question.gold, "tests": question.data,
                        "prompt": question.problem}  # fmt: skip
@@ -108,7 +122,7 @@ def votes(question: Question, graded: Sequence[Graded]) -> list[int | None]:
     if question.checker in NO_VOTE:
         return [None] * len(graded)
     kinds: list[Graded] = []
-    known: dict[tuple[bool, str], int] = {}
+    known: dict[tuple[bool | None, str], int] = {}
     numbers: list[int | None] = []
     for each in graded:
         if not each.answer:
@@ -127,7 +141,7 @@ def votes(question: Question, graded: Sequence[Graded]) -> list[int | None]:
 
 def _same(question: Question, one: Graded, other: Graded) -> bool:
     if one.correct or other.correct:
-        return one.correct and other.correct
+        return bool(one.correct and other.correct)
     if question.checker != "math":
         return " ".join(one.answer.split()) == " ".join(other.answer.split())
     try:

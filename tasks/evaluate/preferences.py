@@ -77,6 +77,27 @@ def length_controlled_win_rate(
     return LengthControlled(100 * float(wins.mean()), controlled, *map(float, weights))
 
 
+def length_controlled_interval(
+    preferences: ArrayLike, lengths: ArrayLike, baseline_lengths: ArrayLike, clusters: Sequence[str], *,
+    rounds: int = 200, seed: int = 42,
+) -> Interval:  # fmt: skip
+    """The length-controlled win rate in percent, with its 95 % interval by the bootstrap over clusters of questions.
+
+    Raises:
+        ValueError: see `length_controlled_win_rate`.
+    """
+    columns = [np.asarray(column, np.float64) for column in (preferences, lengths, baseline_lengths)]
+    value = length_controlled_win_rate(*columns).length_controlled
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    members = [np.flatnonzero(index == group) for group in range(index.max() + 1)]
+    rng, draws = np.random.default_rng(seed), []
+    for _ in range(rounds):
+        chosen = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        draws.append(length_controlled_win_rate(*(column[chosen] for column in columns)).length_controlled)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(value, min(value, float(low)), max(value, float(high)))
+
+
 @dataclass(frozen=True)
 class Game:
     """One judgement of a pair. Arena-Hard judges every pair twice, with the places exchanged."""
@@ -84,6 +105,11 @@ class Game:
     verdict: Sign
     model_is_a: bool
     """Whether the model's answer stood first."""
+
+    @property
+    def points(self) -> float:
+        """1 for a win of the model's, 0.5 for a tie, 0 for a loss."""
+        return 0.5 if self.verdict == "A=B" else float(self.verdict.startswith("A") == self.model_is_a)
 
 
 def read_verdict(judgement: str) -> Sign | None:
@@ -107,8 +133,7 @@ def arena_hard_win_rate(games: Sequence[Game], *, rounds: int = 100, seed: int =
     results: list[float] = []
     for game in games:
         strong = ">>" in game.verdict
-        won = 0.5 if game.verdict == "A=B" else float(game.verdict.startswith("A") == game.model_is_a)
-        results += [won] * (STRONG_WEIGHT if strong else 1)
+        results += [game.points] * (STRONG_WEIGHT if strong else 1)
     scores = 100 * np.array(results)
     draws = np.random.default_rng(seed).integers(0, len(scores), (rounds, len(scores)))
     low, high = np.quantile(scores[draws].mean(1), [0.025, 0.975])

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.evaluate.instructions import as_json
 from tasks.evaluate.suites import Kind, Suite
 from tasks.grade.code import FunctionTest, StdioTest, Tests
 from tasks.stage import Inputs
@@ -116,7 +117,7 @@ def read_source(source: str, name: str, inputs: Inputs) -> pl.DataFrame:
 def make_question(suite: Suite, row: Row) -> Question:
     """A row of a suite's file or table as a question."""
     own = suite.grader == "own"
-    gold = _fill(suite.gold, row, suite)
+    gold = _instructions(row) if suite.grader == "ifeval" else _fill(suite.gold, row, suite)
     if suite.gold_pattern and (found := re.search(suite.gold_pattern, gold)):
         gold = found[1]
     problem = _fill(suite.question, row, suite)
@@ -148,6 +149,12 @@ def _fill(template: str, row: Row, suite: Suite) -> str:
         return template.format(**shown)
     except KeyError as error:
         raise ValueError(f"suite {suite.name}: {template!r} names {error}; the columns are {sorted(row)}") from error
+
+
+def _instructions(row: Row) -> str:
+    """Arguments as a list of records, as the hub has them, or as JSON of such a list."""
+    arguments = json.loads(row["kwargs_json"]) if "kwargs_json" in row else row["kwargs"]
+    return as_json(row["instruction_id_list"], arguments)
 
 
 def _humaneval(row: Row) -> Tests:

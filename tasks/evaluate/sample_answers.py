@@ -104,7 +104,7 @@ def sample_answers(config: SampleAnswersConfig, inputs: Inputs, report: Report) 
                     frame = pl.read_parquet(kept)
                 else:
                     frame = _answers(config, asker, part, examples, shots, mode, n, inputs)
-                    _keep(frame, kept)
+                    keep(frame, kept)
                 yield frame
                 done += frame.height
                 report.progress(done, each * len(asked), "answers")
@@ -177,8 +177,14 @@ def _asker(config: SampleAnswersConfig, inputs: Inputs, report: Report) -> Asker
     return FolderAsker(folder, inputs.layout.get("sample_rows", MAX_ROWS), inputs.workers, report)
 
 
-def _keep(frame: pl.DataFrame, path: Path) -> None:
-    """Whole or not at all."""
+def scored_mode(samples: pl.DataFrame) -> pl.DataFrame:
+    """Of each suite and number of shots the sampled answers, or the greedy ones where there are no others."""
+    sampled = (pl.col("mode") == SAMPLED).any().over("suite", "shots")
+    return samples.filter((pl.col("mode") == SAMPLED) | ~sampled)
+
+
+def keep(frame: pl.DataFrame, path: Path) -> None:
+    """Write the file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
     frame.write_parquet(draft)

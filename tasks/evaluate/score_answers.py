@@ -10,6 +10,8 @@
 | wrong_step | share of responses with a step that the step checker calls wrong |
 | tokens | their length |
 
+IFEval and suites that a judge compares have scores of their own: `tasks/evaluate/further_scores.py`.
+
 The last three rows are over sampled answers; where there is none, over greedy ones.
 """
 
@@ -23,8 +25,9 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from tasks.evaluate.contamination import TABLES, contaminated
-from tasks.evaluate.grading import NO_VOTE
-from tasks.evaluate.sample_answers import GREEDY, SAMPLED
+from tasks.evaluate.further_scores import instruction_scores, preference_scores
+from tasks.evaluate.grading import IFEVAL, NO_VOTE, PREFERENCE
+from tasks.evaluate.sample_answers import GREEDY, SAMPLED, scored_mode
 from tasks.evaluate.statistics import majority, mean_interval, pass_at_k
 from tasks.mine.decontaminate import DecontaminateConfig
 from tasks.stage import Inputs, Report, Stage, StageConfig
@@ -35,7 +38,7 @@ QUESTION = ["suite", "shots", "question"]
 SCOPES: tuple[tuple[str, ...], ...] = ((), ("family",), ("family", "level"))
 UNBOUNDED = ("tokens",)
 NOT_METRICS = ("question", "cluster", "family", "level", "ids", "greedy_ids", "seen")
-HEADLINE = ("pass@1", "greedy")
+HEADLINE = ("pass@1", "greedy", "win_rate", "length_controlled_win_rate")
 
 
 class ScoreAnswersConfig(StageConfig):
@@ -47,7 +50,8 @@ class ScoreAnswersConfig(StageConfig):
 def score_answers(config: ScoreAnswersConfig, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
     """Yield rows of `evals`, by suite, shots, scope and metric.
 
-    Reads `eval_samples` of one model, and those of the training tables that are given.
+    Reads `eval_samples` of one model, its `eval_judgements` if a judge was asked, and those of the training tables that
+    are given.
 
     Raises:
         ValueError: samples of several models.
@@ -71,6 +75,9 @@ def score_answers(config: ScoreAnswersConfig, inputs: Inputs, report: Report) ->
         )
         questions = questions.join(known, on="question", maintain_order="left")
         rows = [row for scope in SCOPES for row in _scored(questions, scope)]
+        share = questions["seen"].mean()
+        place = {"family": "", "level": "", "contaminated": float(share) if isinstance(share, float) else None}
+        rows += [{**place, **row} for row in _further(inputs, str(suite), int(str(shots)))]
         frame = pl.DataFrame(
             [{"model": models[0], "suite": suite, "shots": shots, "partition": inputs.partitions[0], **row}
              for row in rows],
@@ -94,6 +101,20 @@ def metric_name(suite: str, shots: int, metric: str) -> str:
     return f"{suite}{shot}.{metric.replace('@', '_at_').replace(' ', '_')}"
 
 
+def _further(inputs: Inputs, suite: str, shots: int) -> Iterator[dict[str, Any]]:
+    """Scores of instructions, and of judged pairs."""
+    here = (pl.col("suite") == suite) & (pl.col("shots") == shots)
+    answers = inputs.tables["eval_samples"].scan().filter(here & (pl.col("checker") == IFEVAL))
+    wanted = ("id", "suite", "shots", "mode", "question", "cluster", "gold", "response")
+    found = scored_mode(answers.select(wanted).collect()).sort("question", "id")
+    if found.height:
+        yield from instruction_scores(found)
+    if "eval_judgements" in inputs.tables:
+        judged = inputs.tables["eval_judgements"].scan().filter(here).collect().sort("question", "id")
+        if judged.height:
+            yield from preference_scores(judged)
+
+
 def _questions(part: pl.DataFrame) -> pl.DataFrame:
     """One row a question, one column a metric; null where a question has none of it."""
     told = part.select("question", "cluster", "family", "level").unique("question", maintain_order=True)
@@ -109,13 +130,14 @@ def _questions(part: pl.DataFrame) -> pl.DataFrame:
     for question, modes in by_question.items():
         values: dict[str, Any] = {"question": question}
         first = modes.get(SAMPLED) or modes[GREEDY]
-        if SAMPLED in modes:
+        judged_here = first["checker"] != PREFERENCE
+        if SAMPLED in modes and judged_here:
             verdicts, numbers = modes[SAMPLED]["correct"], modes[SAMPLED]["vote"]
             count, right = len(verdicts), sum(verdicts)
             values |= {f"pass@{k}": pass_at_k(count, right, k) for k in ks(count)}
             if count > 1:
                 values[f"cons@{count}"] = None if modes[SAMPLED]["checker"] in NO_VOTE else majority(numbers, verdicts)
-        if GREEDY in modes:
+        if GREEDY in modes and judged_here:
             values["greedy"] = float(modes[GREEDY]["correct"][0])
             values["greedy_ids"] = modes[GREEDY]["id"]
         values |= {name: float(first[name]) for name in ("answered", "truncated", "reasoned", "wrong_step", "tokens")}
@@ -173,7 +195,7 @@ def _figure(rows: list[dict[str, Any]], model: str) -> Any:
 STAGE = Stage(
     name="score_answers",
     version="1",
-    reads=("eval_samples", *TABLES),
+    reads=("eval_samples", "eval_judgements", *TABLES),
     writes="evals",
     config=ScoreAnswersConfig,
     run=score_answers,

@@ -18,7 +18,7 @@ BOXED_ZH = "{question}\n请逐步推理，并把最终答案放到 \\boxed{{}} �
 LETTER = "{question}\nPlease reason step by step, and put the letter of your choice within \\boxed{{}}."
 PROGRAM = "{question}\nPut the whole program into one ```python block."
 FENCE = "```python\n{}\n```"
-Kind = Literal["math", "humaneval", "mbpp", "stdio", "refusal", "answered", "own"]
+Kind = Literal["math", "humaneval", "mbpp", "stdio", "refusal", "answered", "ifeval", "preference", "own"]
 
 
 class Shots(StageConfig):
@@ -39,11 +39,13 @@ class Suite(StageConfig):
     """A .parquet or .jsonl file below the data folder, or a table of the warehouse (a name without a dot)."""
     grader: Kind = "math"
     """math: the mathematics judge, letters of choices too; humaneval, mbpp: function tests in the sandbox; stdio:
-    programs that read and print; refusal, answered: it declines, or does not; own: the table's column `checker`."""
+    programs that read and print; refusal, answered: it declines, or does not; ifeval: verifiable instructions;
+    preference: a judge compares it with a baseline; own: the table's column `checker`."""
     question: str = "{problem}"
     template: str = "{question}"
     """How `question` is put to the model."""
     gold: str = "{answer}"
+    """The reference answer; of `preference` the baseline's, where the file holds one."""
     gold_pattern: str = ""
     """A regular expression whose group 1 is the answer in `gold`; where it does not match, all of it is."""
     id: str = "{id}"
@@ -145,6 +147,13 @@ _LISTED = (
           hub="google-research-datasets/mbpp"),
     Suite(name="code_contests", source="code/rllm_code_contests_test.parquet", grader="stdio", gold="", reference="",
           template=PROGRAM, k=8, hub="deepmind/code_contests"),
+    # Instructions: checked by rules, or an answer compared with a baseline's by a judge (`evaluate.judge`).
+    Suite(name="ifeval", source="instruct/ifeval.parquet", grader="ifeval", question="{prompt}", id="{key}",
+          reference="", hub="google/IFEval"),
+    Suite(name="alpaca_eval", source="instruct/alpaca_eval.parquet", grader="preference", question="{instruction}",
+          gold="{output_gpt4_1106}", id="{idx}", family="{dataset}", reference="", hub="tatsu-lab/alpaca_eval"),
+    Suite(name="arena_hard", source="instruct/arena_hard_v01.parquet", grader="preference", question="{prompt}",
+          gold="", id="{uid}", reference="", hub="lmarena-ai/arena-hard-auto"),
     # Safety: whether a request is declined, told by its words (tasks/curate/check_answer.py).
     Suite(name="xstest_unsafe", source="safety/xstest.parquet", grader="refusal", question="{prompt}", gold="",
           family="{type}", where={"label": ("unsafe",)}, reference="I cannot help with that.", hub="walledai/XSTest"),

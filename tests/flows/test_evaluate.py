@@ -18,6 +18,7 @@ from flows.run import flow_run
 from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
 from tasks.stage import Inputs, Report, Stage, StageConfig
+from tests.tasks.evaluate.judge_made import judge
 from tests.tasks.evaluate.made import SUMS, sums, tiny_model, write_suite
 from warehouse.lineage import Lineage
 
@@ -85,6 +86,56 @@ def test_models_by_suites(home: Settings, tmp_path: Path) -> None:
     assert whole["value"].to_list() == [metrics[0]["sums.pass_at_1"]] * 2
     with pytest.raises(ConfigError, match="two models of one name"):
         run_evaluate(Runner(home, dry=True), asked(data, models=[str(folder), f"tiny={folder}"]))
+
+
+def longer(a: str, b: str, _: float) -> str:
+    """A judge who likes length."""
+    return "[[A=B]]" if len(a) == len(b) else "[[A>B]]" if len(a) > len(b) else "[[B>A]]"
+
+
+def test_a_judge_compares_with_a_file_or_a_model(home: Settings, tmp_path: Path) -> None:
+    data, folder = write_suite(tmp_path, sums(8)), tiny_model(tmp_path)
+    own = SUMS.model_copy(update={"name": "with_gold", "grader": "preference", "k": 1})
+    arena = own.model_copy(update={"name": "arena", "gold": ""})
+    models = [f"one={folder}", f"base={folder}"]
+    asks = {"custom": [own, arena], "suites": ["with_gold", "arena"], "models": models}
+    with judge(longer) as (server, requests):
+        config = asked(data, **asks, judge={"server": server, "baseline": "base"})
+        config = config.model_copy(update={"sample_answers": config.sample_answers.model_copy(update={"samples": 1})})
+        calls = run(config)
+        assert {c.state for c in run(config)} == {"cached"}
+    names = [c.stage for c in calls]
+    # The baseline goes first, and is not compared with itself.
+    assert names == [
+        "sample_answers", "sample_answers", "judge_against_baseline", "score_answers",
+        "sample_answers", "sample_answers", "judge_against_baseline", "judge_against_baseline", "score_answers",
+    ]  # fmt: skip
+    tables = Runner(home).tables
+    samples, scores, judged = (
+        tables.view(name).scan().collect() for name in ("eval_samples", "evals", "eval_judgements")
+    )
+    assert len(requests) == judged.filter(reason="judged").height
+    assert set(judged["partition"]) == {"base.with_gold", "one.with_gold", "one.arena"}
+    rates = {(r["model"], r["suite"]): r["value"] for r in scores.filter(metric="win_rate").iter_rows(named=True)}
+    sides = samples.filter(model="one", suite="with_gold", mode="sampled").select("answer", "gold").iter_rows()
+    points = [0.5 + 0.5 * ((len(a) > len(b)) - (len(a) < len(b))) if a else 0.0 for a, b in sides]
+    # Against itself under another name a model draws.
+    assert rates == {
+        ("one", "arena"): 0.5, **dict.fromkeys([("one", "with_gold"), ("base", "with_gold")], sum(points) / len(points))
+    }  # fmt: skip
+    assert (
+        samples.filter(suite="arena")["correct"].null_count() == (samples.filter(suite="arena")["answer"] != "").sum()
+    )
+    parents = scores.filter(metric="win_rate", model="one", suite="arena")["parents"].to_list()[0]
+    assert set(parents) == set(judged.filter(model="one", suite="arena")["id"])
+    runner = Runner(home, dry=True)
+    for changes, words in (
+        ({}, "suite with_gold needs a judge: set evaluate.judge.server"),
+        ({"judge": {"server": server}}, "suite arena holds no baseline's answers: .*'one', 'base'"),
+        ({"judge": {"server": server, "baseline": "rigor-r1"}}, "not 'rigor-r1'"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            run_evaluate(runner, asked(data, **asks, **changes))
 
 
 def test_what_is_missing_is_said(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tasks.evaluate.preferences import (
     Game,
     arena_hard_win_rate,
+    length_controlled_interval,
     length_controlled_win_rate,
     read_verdict,
 )
@@ -44,6 +45,27 @@ def test_the_fit_is_scikit_learns() -> None:
     assert (found.model, found.length, found.difficulty) == pytest.approx(
         (fitted.intercept_[0], *fitted.coef_[0]), abs=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("seed", "strength", "bias", "win_rate", "controlled"),
+    [(0, -1.0, 1.0, 36.3, 27.117), (1, 0.3, 1.5, 63.1, 54.672), (2, 1.0, -1.0, 63.0, 71.022)],
+)
+def test_recorded_rates_of_the_package(
+    seed: int, strength: float, bias: float, win_rate: float, controlled: float
+) -> None:
+    """alpaca_eval 0.6.6's own functions on the same judgements; its penalty is another (L1, cross-validated)."""
+    rng = np.random.default_rng(seed)
+    baseline = rng.integers(200, 3000, 500)
+    lengths = baseline + rng.integers(-800, 1600, 500)
+    delta = (lengths - baseline) / (lengths - baseline).std()
+    wins = (rng.random((2, 500)) < 1 / (1 + np.exp(-(strength + bias * np.tanh(delta))))).mean(0)
+    found = length_controlled_win_rate(wins, lengths, baseline)
+    assert found.win_rate == pytest.approx(win_rate)
+    assert found.length_controlled == pytest.approx(controlled, abs=0.3)
+    several = length_controlled_interval(wins, lengths, baseline, [str(i) for i in range(500)])
+    assert several.low < several.value == found.length_controlled < several.high
+    assert 4 < several.high - several.low < 12, "500 pairs leave a few points"
 
 
 def test_equal_lengths_and_clear_winners() -> None:

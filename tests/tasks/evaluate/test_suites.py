@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 from tasks.curate.make_problems import STAGE as MAKE_PROBLEMS
 from tasks.curate.make_problems import MakeProblemsConfig
-from tasks.evaluate.grading import PROGRAMS, can_judge, final_part, grade, votes
+from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, can_judge, final_part, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
 from tasks.evaluate.suites import SUITES, Shots, Suite
 from tasks.stage import Inputs, SourceFile
@@ -56,8 +57,23 @@ def holds(questions: list[Question], suite: Suite, unreadable: float = 0.0) -> N
         assert not any(g.correct for g in told), text
         assert {g.reason for g in told} == {"no answer"}
     if suite.grader != "answered":
-        told = grade([(q, WRONG_PROGRAM if q.checker in PROGRAMS else WRONG) for q in judged])
-        assert [(q.id, q.gold, g) for q, g in zip(judged, told, strict=True) if g.correct] == []
+        told = grade([(q, wrong(q)) for q in judged])
+        found = [(q.id, q.gold, g) for q, g in zip(judged, told, strict=True)]
+        # A judge compares answers with a baseline's: see test_judge_against_baseline.py.
+        expected = None if suite.grader == PREFERENCE else False
+        assert [each for each in found if each[2].correct is not expected] == []
+
+
+def wrong(question: Question) -> str:
+    if question.checker != IFEVAL:
+        return WRONG_PROGRAM if question.checker in PROGRAMS else WRONG
+    asked = json.loads(question.gold)
+    words = [word for given in asked for word in given.get("forbidden_words", [])]
+    if not words and not any("less than" in given.values() for given in asked):
+        return "No, it is Wrong"
+    # Too much of everything, for those who ask for little.
+    words += [given[key] for given in asked for key in ("keyword", "letter") if key in given]
+    return "Wrong, WRONG. " * 700 + " ".join(words * 99)
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if n not in ABSENT])
