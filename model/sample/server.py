@@ -41,6 +41,7 @@ class ServerSampler:
         api_key_env: str | None = None,
         tokenizer: Codec | None = None,
         *,
+        texts_only: bool = False,
         concurrency: int = 64,
         timeout_seconds: float = 600.0,
         retries: int = 5,
@@ -53,6 +54,7 @@ class ServerSampler:
             model: The name that the server knows the model by.
             api_key_env: Name of the environment variable that holds the key; read at each call, shown nowhere.
             tokenizer: For servers that give no token ids: their texts are encoded again.
+            texts_only: Ask for texts alone, as any server can give them: completions have neither tokens nor log-probs.
             concurrency: Requests in flight at once.
             timeout_seconds: For one answer.
             retries: Further attempts after a busy or failing server (429, 5xx), a lost connection or a timeout.
@@ -70,7 +72,7 @@ class ServerSampler:
             raise ValueError(f"a key for {parts.hostname} would travel unencrypted: use https")
         if concurrency < 1 or retries < 0 or timeout_seconds <= 0 or backoff_seconds < 0:
             raise ValueError("concurrency must be at least 1, the timeout above 0, retries and backoff at least 0")
-        self.url, self.model, self.tokenizer = url.rstrip("/"), model, tokenizer
+        self.url, self.model, self.tokenizer, self.texts_only = url.rstrip("/"), model, tokenizer, texts_only
         self._key_env, self._concurrency, self._timeout = api_key_env, concurrency, timeout_seconds
         self._retries, self._backoff = retries, backoff_seconds
 
@@ -159,10 +161,11 @@ class ServerSampler:
             "max_tokens": params.max_tokens,
             "temperature": params.temperature,
             "top_p": params.top_p,
-            "stop": list(params.stop),
-            "return_token_ids": True,
-            "logprobs": True if path.startswith("chat") else 0,
         }
+        if params.stop or not self.texts_only:
+            settings["stop"] = list(params.stop)
+        if not self.texts_only:
+            settings |= {"return_token_ids": True, "logprobs": True if path.startswith("chat") else 0}
         return settings | ({"top_k": params.top_k} if params.top_k else {})
 
     async def _ask(self, session: aiohttp.ClientSession, path: str, body: Json) -> Json:
@@ -202,7 +205,9 @@ class ServerSampler:
             text = choice["text"]
             log_probs = [float(x) for x in told.get("token_logprobs") or ()]
         tokens = choice.get("token_ids")
-        if tokens is None:
+        if self.texts_only:
+            tokens, log_probs = [], []
+        elif tokens is None:
             if self.tokenizer is None:
                 raise ServerError(
                     f"{self.url} gives no token ids (vLLM does): give ServerSampler the model's tokenizer"

@@ -55,7 +55,7 @@ def judge_answers(judge: AnswerJudge, rows: Sequence[Mapping[str, Any]]) -> list
     """
     if not rows:
         return []
-    asker = ServerAsker(judge.server.url, judge.server.model, judge.server.api_key_env or None)
+    asker = ServerAsker(judge.server.url, judge.server.model, judge.server.api_key_env or None, texts_only=True)
     texts = [_ASK.format(prompt=row["prompt"], gold=row["gold"], answer=row["answer"]) for row in rows]
     asked: list[list[Message]] = [[{"role": "user", "content": text}] for text in texts]
     seeds = [int.from_bytes(blake2b(str(row["id"]).encode(), digest_size=8).digest(), "big") >> 1 for row in rows]

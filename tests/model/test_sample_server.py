@@ -209,6 +209,14 @@ def test_a_server_without_ids_needs_a_tokenizer(scripted: Scripted, tokenizer: T
     assert list(completion.tokens) == tokenizer.encode("ab")
 
 
+def test_texts_alone_can_be_asked_of_any_server(scripted: Scripted) -> None:
+    url, handlers, asked = scripted
+    handlers.append(gives(200, answer()))
+    (completion,) = ServerSampler(url, "m", texts_only=True).generate([[1]], SamplingParams(max_tokens=2))[0]
+    assert (completion.tokens, completion.text, completion.log_probs) == ((), "ab", ())
+    assert not {"return_token_ids", "logprobs", "stop", "top_k"} & asked[0][1].keys()
+
+
 def test_only_safe_addresses_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_KEY", raising=False)
     for url, message in (
