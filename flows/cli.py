@@ -16,7 +16,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="Common Crawl shards in, a reasoning model out: one DAG, every artifact versioned.")  # fmt: skip
 out = Console()
 
-FlowName = Annotated[str, typer.Argument(help="Name of a flow: mine, synthesize, pretrain, zero, evaluate.")]
+FLOW_NAMES = "r1 (all of it), mine, synthesize, pretrain, zero, cold_start, reason, reject, align, distill, evaluate."
+FlowName = Annotated[str, typer.Argument(help=FLOW_NAMES)]
 Profile = Annotated[str, typer.Option("--profile", help="laptop, gpu or cluster.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value of the flow's config; repeatable.")]
 EngineKind = Annotated[str, typer.Option("--engine", help="local, ray or slurm: where CPU-bound stages run.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.settings import Settings
 from warehouse.lineage import ArtifactRef, Lineage
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 out = Console(soft_wrap=True)
 
 MODEL_FIGURES = ("parameters", "parameters_active", "tokens_trained", "tokens_per_second", "mfu",
-                 "held_out_next_token", "held_out_mtp_1", "held_out_loss_drop")  # fmt: skip
+                 "held_out_next_token", "held_out_mtp_1", "held_out_loss_drop", "held_out_greedy",
+                 "held_out_pass_rate", "held_out_accuracy_final")  # fmt: skip
 """Metrics of a model's stage that are printed after a run, where there are such."""
 
 LOOK_CLOSER = """
@@ -33,7 +36,8 @@ Look closer:
   rigor show {table:<22}                   rows of one
   rigor trace ID                                      from a row to the crawl file it came from
   rigor plan {flow:<22}                   what a run would compute
-  rigor ui                                            the Prefect UI and MLflow"""
+  rigor diff {run:<32} RUN     what differs from another run
+  rigor ui                                            dashboards, the Prefect UI and MLflow"""
 
 
 def warehouse_tables() -> Tables:
@@ -44,6 +48,8 @@ def warehouse_tables() -> Tables:
 
 def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
     """Run a flow in this process and print what was made, the key figures and where to look closer."""
+    import mlflow
+
     from flows.catalogue import configured, entry
     from flows.runner import ON_CALL, Runner
 
@@ -69,6 +75,7 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
         out.print(f"nothing recomputed: all {len(calls)} artifacts exist, {time.perf_counter() - started:.0f} s")
     refs = [call.ref for call in calls if call.ref is not None]
     _figures(refs)
+    _scores([ref for ref in refs if ref.name == "evals"])
     if flow == "mine" and not config.paths:
         from flows.sample_figures import sample_figures
 
@@ -79,9 +86,9 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
                 f"  {name:<22} recall {recall:.4f}  precision {precision:.4f}  ({hits:,} of {wanted:,})",
                 highlight=False,
             )
-    shown = [ref.name for ref in refs if ref.kind == "table"]
-    if shown:
-        out.print(LOOK_CLOSER.format(table=shown[-1], flow=flow), highlight=False)
+    table = next((ref.name for ref in reversed(refs) if ref.kind == "table"), "TABLE")
+    run = mlflow.last_active_run()
+    out.print(LOOK_CLOSER.format(table=table, flow=flow, run=run.info.run_id if run else "RUN"), highlight=False)
 
 
 def plan_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
@@ -96,11 +103,18 @@ def plan_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Seq
 
 
 def print_plan(calls: Iterable[Call]) -> None:
-    """Stage calls as a table."""
-    shown = Table("stage", "reads", "writes", "fingerprint", "state", box=None, pad_edge=False)
+    """Stage calls as a table, one line each, and how many of them are in which state."""
+    shown = Table(box=None, pad_edge=False)
+    for name in ("stage", "state", "fingerprint", "writes", "reads"):
+        shown.add_column(name, no_wrap=name not in ("writes", "reads"))  # these give way where the line is short
+    counted = Counter[str]()
     for call in calls:
-        shown.add_row(call.stage, call.reads, call.writes, call.fingerprint[:12], call.state)
+        named = (Text(text, no_wrap=True, overflow="ellipsis") for text in (call.writes, call.reads))
+        shown.add_row(call.stage, call.state, call.fingerprint[:12], *named)
+        counted[call.state] += 1
     out.print(shown)
+    told = {"cached": "reused", "to do": "to do", "waits": "waiting for what is to do"}
+    out.print(f"{counted.total()} stage calls: " + ", ".join(f"{counted[key]} {told[key]}" for key in told))
 
 
 def list_tables() -> None:
@@ -209,7 +223,20 @@ def _figures(refs: Sequence[ArtifactRef]) -> None:
             .group_by("stage", "reason").agg(pl.col("count").sum().alias("rows"))
             .sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
         )  # fmt: skip
-        out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
+        if reasons.height:
+            out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
+
+
+def _scores(refs: Sequence[ArtifactRef]) -> None:
+    """Each evaluated model's headline on each suite, with its interval."""
+    tables = warehouse_tables()
+    for ref in refs:
+        whole = (pl.col("family") == "") & (pl.col("level") == "") & pl.col("metric").is_in(["pass@1", "greedy"])
+        rows = tables.view(ref.name, ref.version, ref.partitions).scan().filter(whole).collect()
+        told = (f"{suite} {metric} {value:.3f} [{low:.3f}, {high:.3f}]" for suite, metric, value, low, high in
+                rows.select("suite", "metric", "value", "low", "high").iter_rows())  # fmt: skip
+        if rows.height:  # suites that a judge scores have metrics of their own
+            out.print(f"[bold]{escape(rows['model'][0])}[/] {escape(', '.join(told))}", highlight=False)
 
 
 def _line(call: Call) -> str:

@@ -61,11 +61,15 @@ def _explain(model: type[BaseModel], flow: str, error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         where = ".".join(map(str, problem["loc"]))
-        lines.append(f"{flow}.{where}: {problem['msg']}")
-        if problem["type"] == "extra_forbidden":
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{flow}.{where}: " + ("there is no such key" if unknown else problem["msg"]))
+        if unknown:
             fields = _fields_at(model, problem["loc"][:-1])
             if fields:
                 lines.append(f"  allowed here: {', '.join(fields)}")
+        given = problem["input"]
+        if isinstance(given, str) and given.startswith(("[", "{")):
+            lines.append(f"  {given} is no TOML; has the shell taken its quotes? --set \"{where}=['a', 'b']\"")
     return "\n".join(lines)
 
 

@@ -39,7 +39,7 @@ def crawl_inputs(config: MineConfig, settings: Settings) -> CrawlInputs:
     """Resolve a config's paths; without paths, the embedded sample crawl with its seeds and benchmarks.
 
     Raises:
-        ConfigError: no file for a month that was asked for, or no seeds for crawl files.
+        ConfigError: no file for a month that was asked for, or no seeds or benchmarks for crawl files.
     """
     paths, positives, negatives, benchmarks = config.paths, config.positives, config.negatives, config.benchmarks
     if not paths:
@@ -50,6 +50,8 @@ def crawl_inputs(config: MineConfig, settings: Settings) -> CrawlInputs:
         benchmarks = benchmarks or tuple(str(p) for p in sorted((sample / "benchmarks").iterdir()))
     if not positives:
         raise ConfigError("mine.positives: give seed texts of mathematics (JSONL or Parquet files) with these paths")
+    if not benchmarks:
+        raise ConfigError("mine.benchmarks: give the files (JSONL or Parquet) that the corpus must not contain")
     crawl: dict[str, list[SourceFile]] = {}
     for file in resolve(paths):
         crawl.setdefault(file.partition, []).append(file)

@@ -146,7 +146,7 @@ def _by_turn(stages: list[dict[str, str]]) -> dict[tuple[str, int], dict[str, st
 
 
 def _identity(call: Call) -> dict[str, Any]:
-    shown = ("fingerprint", "digest", "stage", "rows", "seconds", "cpu_seconds", "started", "mlflow_run")
+    shown = ("kind", "fingerprint", "digest", "stage", "rows", "seconds", "cpu_seconds", "started", "mlflow_run")
     return {"artifact": str(ref_of(call)), **{key: call[key] for key in shown}}
 
 

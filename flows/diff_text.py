@@ -48,7 +48,8 @@ def _runs(told: dict[str, Any]) -> None:
 def _artifacts(told: dict[str, Any]) -> None:
     for side in ("left", "right"):
         one = told[side]
-        facts = f"{one['rows']:,} rows, {one['seconds']:.1f} s, {one['started']:%Y-%m-%d %H:%M}"
+        rows = f"{one['rows']:,} rows, " if one["kind"] == "table" else ""
+        facts = f"{rows}{one['seconds']:.1f} s, {one['started']:%Y-%m-%d %H:%M}"
         out.print(
             f"[bold]{escape(one['artifact'])}[/] by {one['stage']}  {one['fingerprint'][:12]}, {facts}", highlight=False
         )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 
 @contextmanager
@@ -21,5 +22,5 @@ def user_errors(console: Console) -> Iterator[None]:
             text = "\n".join(lines)
         else:
             text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
-        console.print(f"[bold red]error[/] {text}", markup=True, highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error[/] {escape(text)}", markup=True, highlight=False, soft_wrap=True)
         sys.exit(2)
