@@ -15,7 +15,7 @@ from dashboards.source import Source
 
 NONE = "none"
 WAIT_SECONDS = 300.0
-EXAMPLES = ("2x + 5 = 15", "7 + 6 + 1 + 2", "9 + 12 + 5 + 19 等于多少？")
+EXAMPLES = ("7 + 6 + 1 + 2", "9 + 12 + 5 + 19 等于多少？")
 
 
 def page() -> None:
@@ -24,7 +24,7 @@ def page() -> None:
     models = _models(Source().ask)
     if models is None:
         st.info("No ask server answers. `rigor ui` starts one, or `python -m flows.ask_server`;"
-                ' in a terminal, `rigor ask "2x + 5 = 15"` does the same.')  # fmt: skip
+                ' in a terminal, `rigor ask "7 + 6 + 1 + 2"` does the same.')  # fmt: skip
         return
     if not models:
         st.info("No language model is registered yet. `rigor run pretrain` makes the first.")
@@ -38,7 +38,7 @@ def page() -> None:
                                             help="0 takes the most probable token")  # fmt: skip
         most = cells[3].number_input("Most tokens", 16, 4096, 256, 16, key="ask-tokens")
         asked = cells[4].form_submit_button("Ask", type="primary", width="stretch")
-    st.caption(look.md(f"A laptop's model knows sums and equations such as {'; '.join(EXAMPLES)}"))
+    st.caption(look.md(f"A laptop's model has learned sums such as {'; '.join(EXAMPLES)}, and no equations"))
     if asked and problem.strip():
         chosen = [first] if second == NONE else [first, second]
         _answer({"problem": problem, "models": chosen, "temperature": temperature, "max_tokens": int(most)})
