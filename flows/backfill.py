@@ -84,7 +84,7 @@ def months_between(first: str, last: str) -> list[str]:
 def backfill(config: BackfillConfig) -> list[str] | State[Any]:
     """Run a flow for each month; returns what was made, or fails when a month failed, the others being done."""
     months = months_between(config.first, config.last)
-    configs = _configs(config, months)
+    configs = configs_of(config, months)
     if config.dry_run:
         outcomes = [_planned(config, month, configs[month]) for month in months]
     else:
@@ -114,7 +114,8 @@ def backfill_from_shell(config: BackfillConfig) -> None:
     Raises:
         BackfillError: a month failed.
     """
-    configs = _configs(config, months_between(config.first, config.last))  # a mistake ends here, before a server starts
+    # A mistake ends here, before a server starts.
+    configs = configs_of(config, months_between(config.first, config.last))
     if config.dry_run:  # needs no server
         out.print(_as_table([_planned(config, month, configs[month]) for month in configs]))
         return
@@ -124,7 +125,7 @@ def backfill_from_shell(config: BackfillConfig) -> None:
         raise BackfillError(str(error)) from error
 
 
-def _configs(config: BackfillConfig, months: Iterable[str]) -> dict[str, Any]:
+def configs_of(config: BackfillConfig, months: Iterable[str]) -> dict[str, Any]:
     """The flow's config for each month.
 
     Raises:

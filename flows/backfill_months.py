@@ -19,10 +19,13 @@ from prefect.client.orchestration import get_client
 
 from flows.catalogue import entry
 from flows.commands import out, warehouse_tables
+from flows.config import ConfigError
 from flows.errors import user_errors
-from flows.runner import ON_CALL, Call
+from flows.runner import ON_CALL, Call, Runner
+from flows.settings import Settings
 from flows.triggers import BACKFILL
-from warehouse.lineage import Lineage
+from warehouse.lineage import ArtifactRef, Lineage
+from warehouse.tables import TableNotFoundError, Tables
 
 POLL_SECONDS = 0.1
 
@@ -50,8 +53,9 @@ def run_months(flow: str, configs: Mapping[str, Any], *, parallel: int, newest_f
     """All months, `parallel` at a time; then once more in order if they were not run in order.
 
     A month yields to the months before it (docs/decisions/0003), so its rows depend on what was there when it ran. The
-    second pass, oldest first and one at a time, reuses whatever is right already. Where no classifier exists, the
-    oldest month trains one before the others start, whatever the order.
+    second pass, oldest first and one at a time, reuses whatever is right already, and a month of which all is there
+    takes no process. Where no classifier exists, the oldest month trains one before the others start, whatever the
+    order.
     """
     alone = [] if Lineage(warehouse_tables()).current("classifier") else [min(configs)]
     order = [m for m in sorted(configs, reverse=newest_first) if m not in alone]
@@ -59,11 +63,13 @@ def run_months(flow: str, configs: Mapping[str, Any], *, parallel: int, newest_f
     if parallel > 1 or newest_first:
         again = [month for month in sorted(configs) if outcomes[month].state != "failed"]
         for month, outcome in _pass(flow, configs, again, 1).items():
-            outcome.computed += outcomes[month].computed
-            outcome.seconds += outcomes[month].seconds
+            first = outcomes[month]
             if outcome.state == "unchanged":
-                outcome.state = outcomes[month].state
-            outcomes[month] = outcome
+                first.seconds += outcome.seconds
+            else:
+                outcome.computed += first.computed
+                outcome.seconds += first.seconds
+                outcomes[month] = outcome
     return [outcomes[month] for month in sorted(configs)]
 
 
@@ -75,17 +81,46 @@ def _pass(flow: str, configs: Mapping[str, Any], order: Sequence[str], parallel:
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
-                running.append(Month(flow, waiting[-1], configs[waiting.pop()], api))
-            ended = [month for month in running if month.process.poll() is not None]
-            for month in ended:
-                outcomes[month.name] = month.outcome()
-                running.remove(month)
+                month = waiting.pop()
+                if there := _unchanged(flow, month, configs[month]):
+                    outcomes[month] = there
+                else:
+                    running.append(Month(flow, month, configs[month], api))
+            ended = [each for each in running if each.process.poll() is not None]
+            for each in ended:
+                outcomes[each.name] = each.outcome()
+                running.remove(each)
             if not ended:
                 time.sleep(POLL_SECONDS)
     finally:
-        for month in running:  # the backfill itself was cancelled
-            month.process.terminate()
+        for each in running:  # the backfill itself was cancelled
+            each.process.terminate()
     return outcomes
+
+
+def _unchanged(flow: str, month: str, config: Any) -> Outcome | None:
+    """The month as planned, if every artifact of it exists and what it returns is what the tables hold now."""
+    runner, started = Runner(Settings(), dry=True), time.monotonic()
+    try:
+        returned = entry(flow).stages(runner, config)
+        held = all(_paths(runner.tables, ref, None) == _paths(runner.tables, ref, ref.version) for ref in returned)
+    except (ConfigError, LookupError, OSError, TableNotFoundError):
+        return None  # its process runs into the same, and lists it
+    if not held or any(call.state != "cached" for call in runner.calls):
+        return None
+    return Outcome(month, "unchanged", returned=[str(ref) for ref in returned], made=_last_made(runner.calls),
+                   reused=len(runner.calls), seconds=time.monotonic() - started)  # fmt: skip
+
+
+def _paths(tables: Tables, ref: ArtifactRef, version: int | None) -> tuple[str, ...]:
+    """The files of a table's partitions, in its newest version by default; () for a model."""
+    return tuple(tables.view(ref.name, version, ref.partitions).paths) if ref.kind == "table" else ()
+
+
+def _last_made(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """The last artifact of each table and model, as JSON."""
+    last = {(call.ref.name, call.ref.partitions): call.ref for call in calls if call.ref is not None}
+    return [ref.model_dump() for ref in last.values()]
 
 
 class Month:
@@ -98,7 +133,7 @@ class Month:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed in outcome()
         given = json.dumps({"flow": flow_name, "month": month, "config": config.model_dump(mode="json")})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flows.backfill_months", self.result.name],
+            [sys.executable, "-m", "flows.backfill_months", month, self.result.name],
             env={**os.environ, "PREFECT_API_URL": api}, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             stderr=self.errors, text=True,
         )  # fmt: skip
@@ -121,7 +156,7 @@ class Month:
 
 
 def run_month() -> None:
-    """What the process of a month does: one flow run; its result as JSON to the file that the argument names."""
+    """What the process of a month does: one flow run; its result as JSON to the file that the last argument names."""
     given = json.load(sys.stdin)
     calls: list[Call] = []
     ON_CALL.set(calls.append)
@@ -135,11 +170,10 @@ def run_month() -> None:
         result = {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
     else:
         reused = sum(call.state == "cached" for call in calls)
-        last = {(c.ref.name, c.ref.partitions): c.ref for c in calls if c.ref is not None}
         state = "unchanged" if reused == len(calls) else "done"
         result = {"state": state, "computed": len(calls) - reused, "reused": reused, "returned": returned,
-                  "made": [ref.model_dump() for ref in last.values()]}  # fmt: skip
-    Path(sys.argv[1]).write_text(json.dumps(result))
+                  "made": _last_made(calls)}  # fmt: skip
+    Path(sys.argv[2]).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

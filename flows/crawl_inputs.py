@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flows.config import ConfigError
 from flows.settings import Settings
-from tasks.mine.crawl_paths import resolve
+from tasks.mine.crawl_paths import expand, identify, partition_of
 from tasks.sample_crawl import SampleCrawlConfig, generate
 from tasks.stage import SourceFile
 
@@ -52,15 +52,16 @@ def crawl_inputs(config: MineConfig, settings: Settings) -> CrawlInputs:
         raise ConfigError("mine.positives: give seed texts of mathematics (JSONL or Parquet files) with these paths")
     if not benchmarks:
         raise ConfigError("mine.benchmarks: give the files (JSONL or Parquet) that the corpus must not contain")
-    crawl: dict[str, list[SourceFile]] = {}
-    for file in resolve(paths):
-        crawl.setdefault(file.partition, []).append(file)
-    missing = [month for month in config.months if month not in crawl]
+    names = expand(paths)
+    held = sorted({partition_of(name) for name in names})
+    missing = [month for month in config.months if month not in held]
     if missing:
-        raise ConfigError(f"no crawl files for {', '.join(missing)}; the paths hold {', '.join(sorted(crawl))}")
-    wanted = {m: tuple(files) for m, files in crawl.items() if not config.months or m in config.months}
+        raise ConfigError(f"no crawl files for {', '.join(missing)}; the paths hold {', '.join(held)}")
+    crawl: dict[str, list[SourceFile]] = {}
+    for file in identify([name for name in names if not config.months or partition_of(name) in config.months]):
+        crawl.setdefault(file.partition, []).append(file)
     return CrawlInputs(
-        wanted,
+        {month: tuple(files) for month, files in crawl.items()},
         outside(positives),
         outside(negatives),
         outside(benchmarks),

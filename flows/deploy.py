@@ -80,7 +80,11 @@ def zombie_automation(after_seconds: int) -> AutomationCore:
 
 
 def _limits(limits: Limits) -> None:
-    """The training slot and the zombie automation, made or brought up to date."""
+    """The training slot and the zombie automation, made or brought up to date.
+
+    An automation that is as wanted stays: a new one would not know of the heartbeats that stopped before it came, and
+    a run that died together with the last `rigor deploy` would seem to run for ever.
+    """
     from prefect.client.orchestration import get_client
 
     from flows.triggers import TRAINING
@@ -88,9 +92,13 @@ def _limits(limits: Limits) -> None:
     wanted = zombie_automation(limits.zombie_after_seconds)
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(TRAINING, limits.training_limit)
-        for held in client.read_automations_by_name(ZOMBIES):
-            client.delete_automation(held.id)
-        client.create_automation(wanted)
+        held = client.read_automations_by_name(ZOMBIES)
+        same = [each for each in held if (each.trigger, each.actions) == (wanted.trigger, wanted.actions)][:1]
+        for old in held:
+            if old not in same:
+                client.delete_automation(old.id)
+        if not same:
+            client.create_automation(wanted)
 
 
 def _reach(api: str) -> None:

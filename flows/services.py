@@ -16,11 +16,12 @@ from flows.commands import out
 from flows.settings import Settings
 
 HOST = "127.0.0.1"
-START_SECONDS = 120.0
+START_SECONDS = 300.0
+"""Generous: a server that dies is told at once."""
 
 
 def serve_ui(port: int) -> None:
-    """Start the servers, print their addresses, wait for Ctrl-C.
+    """Start the servers, print their addresses, wait for Ctrl-C or SIGTERM.
 
     Raises:
         ConnectionError: a port is taken, or a server did not come up.
@@ -34,18 +35,21 @@ def serve_ui(port: int) -> None:
     api = f"{prefect}/api"
     environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api,
                    **dashboard_environment(settings, api, mlflow, ask)}  # fmt: skip
-    commands = (
-        ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
+    stores = (
         ["mlflow", "server", "--host", HOST, "--port", str(ports[1]), "--workers", "1",
          "--backend-store-uri", settings.mlflow_tracking_uri(),
          "--artifacts-destination", settings.mlflow_artifact_root()],
-        ["dashboards", "--port", str(ports[2])],
-        ["flows.ask_server", "--port", str(ports[3])],
+        ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
     )  # fmt: skip
-    servers = [_start(command, environment) for command in commands]
+    readers = (["dashboards", "--port", str(ports[2])], ["flows.ask_server", "--port", str(ports[3])])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what starts it may stop it: nothing is left behind
+    servers: list[subprocess.Popen[bytes]] = []
     try:
-        _wait(servers, (f"{api}/health", f"{mlflow}/health", f"{dashboards}/_stcore/health", f"{ask}/models"))
-        servers.append(_start(["flows.serve"], environment))
+        servers += [_start(command, environment) for command in stores]
+        _wait(servers, (f"{mlflow}/health",))  # it has made its tables: two that make them at once would collide
+        servers += [_start(command, environment) for command in readers]
+        _wait(servers, (f"{dashboards}/_stcore/health", f"{ask}/models", f"{api}/health"))
+        servers.append(_start(["flows.cli", "deploy", "--manual"], environment))
         out.print(f"Dashboards  {dashboards}\nPrefect     {prefect}\nMLflow      {mlflow}\n"
                   f"Runs from another shell show up there live with\n  export RIGOR_PREFECT_API_URL={api}\n"
                   "Ctrl-C stops all of it.")  # fmt: skip

@@ -134,14 +134,14 @@ def _checked(found: Trace, crawl: Sequence[str] | None) -> Iterator[dict[str, An
     records = [node for node in found.rows() if node.artifact.startswith("crawl_records@")]
     if not records:
         return
-    from tasks.mine.crawl_paths import resolve
+    from tasks.mine.crawl_paths import expand
     from tasks.mine.read_warc import ReadWarcConfig
     from tasks.mine.warc_page import record_digest
     from tasks.mine.warc_records import read_record_at
 
     places = tuple(crawl or [str(Settings().absolute_home() / "sample-crawl" / "crawl")])
     try:
-        files = {Path(file.path).name: file.path for file in resolve(places)}
+        files = {Path(path).name: path for path in expand(places)}
     except (FileNotFoundError, ValueError):
         files = {}
     limits = ReadWarcConfig()

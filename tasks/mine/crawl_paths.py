@@ -39,13 +39,23 @@ def resolve(
         FileNotFoundError: a path that does not exist, or one that leads to no crawl file.
         ValueError: a scheme or file type that is not read, or two different files of one name.
     """
+    return identify(expand(paths, base=base, allow_private_hosts=allow_private_hosts), allow_private_hosts)
+
+
+def expand(paths: Sequence[str], *, base: str = COMMON_CRAWL, allow_private_hosts: bool = False) -> tuple[str, ...]:
+    """The crawl files that `paths` name, sorted, each once, unread; errors as `resolve`."""
     if not paths:
         raise ValueError("no crawl paths: name a file, a folder, a glob or a list of paths")
     found: dict[str, None] = {}
     for path in paths:
         found |= dict.fromkeys(_expand(path, base, allow_private_hosts, from_list=False))
+    return tuple(sorted(found))
+
+
+def identify(paths: Sequence[str], allow_private_hosts: bool = False) -> tuple[SourceFile, ...]:
+    """Crawl files with digest, size and partition; errors as `resolve`."""
     with ThreadPoolExecutor(PARALLEL_LOOKUPS) as pool:
-        files = list(pool.map(lambda p: _identify(p, allow_private_hosts), sorted(found)))
+        files = list(pool.map(lambda p: _identify(p, allow_private_hosts), paths))
     named: dict[str, SourceFile] = {}
     for file in files:  # Rows name their file without its folder, so that moving a crawl changes no row.
         twin = named.setdefault(_name(file.path), file)

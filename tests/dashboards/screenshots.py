@@ -2,7 +2,8 @@
 
     python -m tests.dashboards.screenshots [FOLDER] [--only NAME]
 
-Prints how long each page took and what the console said; ends with 1 if a page asked anyone off this machine.
+Prints how long each page took and what the console said; ends with 1 if a page asked anyone off this machine, or if the
+console had anything to say.
 Chinese prompts need a font with their signs (Debian: fonts-wqy-microhei).
 """
 
@@ -75,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if chromium() is None:
         sys.exit("no Chromium or no Playwright on this machine")
-    settings, outside = Settings(), list[str]()
+    settings, wrong = Settings(), list[str]()
     wanted = [shot for shot in SHOTS if shot[0].startswith(arguments.only)]
     with serving("flows.ask_server", {}, "/models") as ask:
         environment = dashboard_environment(settings, "", "", ask)
@@ -86,9 +87,9 @@ def main() -> None:
                     steps(looker)
                     looker.screenshot(str(arguments.folder / f"dashboard-{name}.png"))
                     print(f"{name:<24} {seconds:5.2f} s  {looker.errors or ''}", flush=True)
-                    outside += looker.outside
-    if outside:
-        sys.exit(f"requests off this machine: {outside}")
+                    wrong += [*looker.errors, *(f"a request off this machine: {url}" for url in looker.outside)]
+    if wrong:
+        sys.exit("\n".join(wrong))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.backfill import BackfillConfig, backfill_from_shell
-from flows.backfill_months import Month
+from flows.backfill import BackfillConfig, backfill_from_shell, configs_of
+from flows.backfill_months import Month, run_months
 from flows.config import ConfigError, load_config
 from flows.mine import MineConfig
 from flows.settings import Settings
 from tasks.sample_crawl import SampleCrawlConfig, generate
+from warehouse.lineage import Lineage
 from warehouse.tables import Tables
 
 MONTHS = ("2026-01", "2026-02", "2026-03")
@@ -21,7 +22,8 @@ def small(folder: Path) -> BackfillConfig:
     """Three months of 60 pages."""
     generate(folder, SampleCrawlConfig(pages_per_month=60, months=MONTHS))
     changes = ("max_rounds=1", f"positives=['{folder}/seeds/positives.jsonl']",
-               f"negatives=['{folder}/seeds/negatives.jsonl']")  # fmt: skip
+               f"negatives=['{folder}/seeds/negatives.jsonl']",
+               f"benchmarks=['{folder}/benchmarks/contest.jsonl']")  # fmt: skip
     return BackfillConfig(first=MONTHS[0], last=MONTHS[-1], changes=changes, paths=(str(folder / "crawl"),))
 
 
@@ -36,6 +38,10 @@ def test_order_and_parallelism_change_no_row(tmp_path: Path, monkeypatch: pytest
         made = Tables(str(tmp_path / name))
         digests.append({month: made.view("math_corpus", partitions=[month]).digest() for month in MONTHS})
     assert digests[0] == digests[1] == digests[2]
+    calls = Lineage(Tables(str(tmp_path / "at-once"))).calls().height
+    again = run_months("mine", configs_of(asked, MONTHS), parallel=2, newest_first=False)
+    assert [(outcome.state, outcome.computed) for outcome in again] == [("unchanged", 0)] * 3
+    assert Lineage(Tables(str(tmp_path / "at-once"))).calls().height == calls
 
 
 def test_a_killed_month_is_failed_by_its_signal(home: Settings) -> None:

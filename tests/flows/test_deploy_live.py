@@ -30,11 +30,13 @@ def test_a_schedule_fires_a_trigger_chains_and_a_zombie_is_crashed(tmp_path: Pat
             sleeper = server.start("nap/toy", {"config": {"seconds": 3600}})
             until(600, "its heartbeat", lambda: server.heartbeats(sleeper))
             assert server.state(sleeper)["type"] == "RUNNING"
-        finally:
             assert kill(served) >= 1
-        state = server.ended(sleeper, 600)
-        assert (state["type"], state["message"]) == (
-            "CRASHED", "no heartbeat for 40 s: the process or its machine died",
-        )  # fmt: skip
-        later = server.runs("dig", "COMPLETED")
-        assert len(server.runs("smelt")) == 1, f"{len(later)} runs dug, but only the first made anything new"
+            served = server.deploy(TOYS, *DEPLOYED)  # as systemd would; it must not forget whom it waited for
+            state = server.ended(sleeper, 600)
+            assert (state["type"], state["message"]) == (
+                "CRASHED", "no heartbeat for 40 s: the process or its machine died",
+            )  # fmt: skip
+            later = server.runs("dig", "COMPLETED")
+            assert len(server.runs("smelt")) == 1, f"{len(later)} runs dug, but only the first made anything new"
+        finally:
+            kill(served)

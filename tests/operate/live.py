@@ -61,6 +61,7 @@ class Live:
 
     def deploy(self, file: Path, *deployments: str) -> psutil.Popen:
         """`rigor deploy`, once the named deployments (`flow/name`) are registered and served."""
+        self.wait()
         served = self._start("deploy", "flows.cli", "deploy", "--file", str(file))
         for name in deployments:
             until(900, f"the deployment {name}", lambda name=name: self.deployment(name), served)
@@ -70,6 +71,15 @@ class Live:
         """A deployment by `flow/name`."""
         answer = self.client.get(f"/deployments/name/{name}")
         return answer.json() if answer.status_code == 200 else None
+
+    def let_schedules(self, name: str, *, run: bool) -> None:
+        """Turn a deployment's schedules on or off. Prefect 3.8.8 forgets parameters that are not said again."""
+        found = self.deployment(name)
+        assert found is not None, name
+        for schedule in found["schedules"]:
+            told = {"active": run, "parameters": schedule["parameters"]}
+            answer = self.client.patch(f"/deployments/{found['id']}/schedules/{schedule['id']}", json=told)
+            assert answer.status_code == 204, answer.text
 
     def start(self, name: str, parameters: dict[str, Any]) -> str:
         """Ask for a run as the UI's form does; returns its id."""
@@ -108,6 +118,10 @@ class Live:
         assert answer.status_code == 200, answer.text
         return list(answer.json()["events"])
 
+    def committed(self) -> list[str]:
+        """What events of new artifacts told of, as `name@version`, the newest first."""
+        return [event["resource"]["prefect.resource.name"] for event in self.events("rigor.committed")]
+
     def heartbeats(self, run: str) -> list[dict[str, Any]]:
         """Heartbeats of a run."""
         beats = self.events("prefect.flow-run.heartbeat")
@@ -130,10 +144,9 @@ class Live:
 
 @contextmanager
 def live(folder: Path, database: str = "") -> Iterator[Live]:
-    """A `Live` whose server is ended in any case."""
+    """A `Live` whose server is ended in any case; it starts while the caller goes on, and `deploy` waits for it."""
     running = Live(folder, database)
     try:
-        running.wait()
         yield running
     finally:
         running.stop()
