@@ -20,6 +20,7 @@ from tests.dashboards.browser import chromium, looking, serving
 SCORED = ("rigor-base", "rigor-zero", "rigor-cold", "rigor-reason", "rigor-sft", "rigor-r1", "rigor-distill-large",
           "rigor-distill-small", "rigor-distill-large-rl")  # fmt: skip
 REINFORCED = ("reinforce_zero", "reinforce_reason", "reinforce_r1", "reinforce_distill-large-rl")
+AWAY = ("Visualizations", "Run details", "Parameters")
 SETTLE_MS = 6_000
 
 
@@ -59,6 +60,10 @@ def main() -> None:
                 looker.page.set_viewport_size({"width": 1700, "height": 1300})
                 looker.page.goto(url + path)
                 looker.page.wait_for_timeout(SETTLE_MS)
+                for heading in AWAY:  # so that the metrics come to the top
+                    for found in looker.page.get_by_text(heading, exact=True).all():
+                        found.click()
+                looker.page.wait_for_timeout(SETTLE_MS // 4)
                 looker.page.screenshot(path=str(folder / f"{name}.png"))
                 print(f"{name:<24} {looker.outside or ''}", flush=True)
 
