@@ -74,9 +74,10 @@ bench-grpo: .venv/ready .venv-trl/ready
 ablate: .venv/ready
 	$(ONE_THREAD) PYTHONWARNINGS=ignore $(BIN)/python -m tests.learning.ablate
 
-# Pictures of the dashboards over RIGOR_HOME (or rigor-home) into docs/screenshots.
+# Pictures of the dashboards and of MLflow over RIGOR_HOME (or rigor-home) into docs/screenshots.
 screenshots: .venv/ready
 	$(BIN)/python -m tests.dashboards.screenshots docs/screenshots
+	$(BIN)/python -m tests.dashboards.mlflow_screens docs/screenshots
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -24,8 +24,8 @@ from flows.errors import user_errors
 from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
 from flows.triggers import BACKFILL
-from warehouse.lineage import ArtifactRef, Lineage
-from warehouse.tables import TableNotFoundError, Tables
+from warehouse.lineage import Lineage
+from warehouse.tables import TableNotFoundError
 
 POLL_SECONDS = 0.1
 
@@ -103,18 +103,13 @@ def _unchanged(flow: str, month: str, config: Any) -> Outcome | None:
     runner, started = Runner(Settings(), dry=True), time.monotonic()
     try:
         returned = entry(flow).stages(runner, config)
-        held = all(_paths(runner.tables, ref, None) == _paths(runner.tables, ref, ref.version) for ref in returned)
+        held = all(map(runner.is_current, returned))
     except (ConfigError, LookupError, OSError, TableNotFoundError):
         return None  # its process runs into the same, and lists it
     if not held or any(call.state != "cached" for call in runner.calls):
         return None
     return Outcome(month, "unchanged", returned=[str(ref) for ref in returned], made=_last_made(runner.calls),
                    reused=len(runner.calls), seconds=time.monotonic() - started)  # fmt: skip
-
-
-def _paths(tables: Tables, ref: ArtifactRef, version: int | None) -> tuple[str, ...]:
-    """The files of a table's partitions, in its newest version by default; () for a model."""
-    return tuple(tables.view(ref.name, version, ref.partitions).paths) if ref.kind == "table" else ()
 
 
 def _last_made(calls: Sequence[Call]) -> list[dict[str, Any]]:

@@ -258,7 +258,7 @@ def _use(engine: str) -> None:
 
 
 def main() -> None:
-    """Entry point: a user's mistake ends with one clear line and exit code 2, never with a traceback."""
+    """Entry point: a user's mistake and a stage's failure end with clear lines, never with a traceback."""
     Settings().apply()
     from flows.errors import user_errors
 

@@ -51,6 +51,7 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
     import mlflow
 
     from flows.catalogue import configured, entry
+    from flows.errors import hushed_prefect
     from flows.runner import ON_CALL, Runner
 
     config = configured(flow, profile or Settings().profile, changes, paths)
@@ -66,7 +67,8 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
         out.print(_line(call))
 
     ON_CALL.set(watch)
-    made = entry(flow).flow(config)
+    with hushed_prefect():
+        made = entry(flow).flow(config)
     computed = sum(c.state == "done" for c in calls)
     out.print(f"\n[bold]made[/] {escape(', '.join(made)) or 'nothing'}")
     if computed:
@@ -229,13 +231,15 @@ def _figures(refs: Sequence[ArtifactRef]) -> None:
 
 def _scores(refs: Sequence[ArtifactRef]) -> None:
     """Each evaluated model's headline on each suite, with its interval."""
+    from tasks.evaluate.score_answers import HEADLINE
+
     tables = warehouse_tables()
     for ref in refs:
-        whole = (pl.col("family") == "") & (pl.col("level") == "") & pl.col("metric").is_in(["pass@1", "greedy"])
+        whole = (pl.col("family") == "") & (pl.col("level") == "") & pl.col("metric").is_in(HEADLINE)
         rows = tables.view(ref.name, ref.version, ref.partitions).scan().filter(whole).collect()
         told = (f"{suite} {metric} {value:.3f} [{low:.3f}, {high:.3f}]" for suite, metric, value, low, high in
                 rows.select("suite", "metric", "value", "low", "high").iter_rows())  # fmt: skip
-        if rows.height:  # suites that a judge scores have metrics of their own
+        if rows.height:  # a judge may have found nothing to compare
             out.print(f"[bold]{escape(rows['model'][0])}[/] {escape(', '.join(told))}", highlight=False)
 
 

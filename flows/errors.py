@@ -1,7 +1,11 @@
-"""Which errors are the user's to mend: they end in one line that says what is wrong, without a traceback."""
+"""Which errors are the user's to mend: they end in one line that says what is wrong, without a traceback.
+
+Whatever stops a stage is told in the same way, with the stage's name; its traceback is in Prefect's log of the run.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +14,63 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+MISTAKES = (ValueError, LookupError, FileNotFoundError, PermissionError, NotADirectoryError, ConnectionError)
+IN_STAGE = "in stage "
+
 
 @contextmanager
 def user_errors(console: Console) -> Iterator[None]:
-    """Turn known mistakes (paths, keys, ids, missing tables, busy ports) into a message and exit code 2."""
+    """Turn known mistakes (paths, keys, ids, missing tables, busy ports) into a message and exit code 2.
+
+    What else stops a stage becomes a message and exit code 1; other errors pass.
+    """
     try:
         yield
-    except (ValueError, LookupError, FileNotFoundError, PermissionError, NotADirectoryError, ConnectionError) as error:
+    except Exception as error:
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(IN_STAGE)]
+        if not isinstance(error, MISTAKES) and not notes:
+            raise
         if isinstance(error, ValidationError):
             lines = [f"{'.'.join(map(str, e['loc'])) or error.title}: {e['msg']}" for e in error.errors()]
             text = "\n".join(lines)
         else:
             text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
-        console.print(f"[bold red]error[/] {escape(text)}", markup=True, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        told = "\n".join([f"[bold red]error[/] {escape(text)}", *map(escape, notes)])
+        console.print(told, markup=True, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, MISTAKES) else 1)
+
+
+@contextmanager
+def stage_errors(stage: str) -> Iterator[None]:
+    """Note on an error which stage it stopped, for `user_errors`."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(
+            f"{IN_STAGE}{stage} ({type(error).__name__}); the traceback is in the run's log in Prefect (`rigor ui`),"
+            " and on the terminal with PREFECT_LOGGING_LEVEL=DEBUG"
+        )
+        raise
+
+
+@contextmanager
+def hushed_prefect() -> Iterator[None]:
+    """Keep from the terminal, unless Prefect logs at DEBUG, what Prefect says of a failed run: `user_errors` says it.
+
+    Prefect logs the error of a stage twice, with its engine's traceback. The log of the run holds it all the same.
+    """
+    from prefect.logging.handlers import PrefectConsoleHandler  # here: `rigor --help` must not wait for Prefect
+
+    consoles = [each for each in logging.getLogger().handlers if isinstance(each, PrefectConsoleHandler)]
+    for console in consoles:
+        console.addFilter(_is_for_the_terminal)
+    try:
+        yield
+    finally:
+        for console in consoles:
+            console.removeFilter(_is_for_the_terminal)
+
+
+def _is_for_the_terminal(record: logging.LogRecord) -> bool:
+    failure = record.name in ("prefect.flow_runs", "prefect.task_runs") and record.levelno >= logging.ERROR
+    return not failure or logging.getLogger("prefect").isEnabledFor(logging.DEBUG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from tasks.evaluate.score_answers import STAGE as SCORE_ANSWERS
 from tasks.evaluate.score_answers import ScoreAnswersConfig
 from tasks.evaluate.suites import SUITES, Suite
 from tasks.stage import SourceFile, StageConfig
+from warehouse.fingerprint import canonical
 from warehouse.lineage import ArtifactRef
 
 
@@ -57,7 +59,10 @@ class EvaluateConfig(StageConfig):
 
 @flow(name="evaluate")
 def evaluate(config: EvaluateConfig | None = None) -> list[str]:
-    """Ask every model every suite and score it; returns the scores as `name@version[model]`, one a model."""
+    """Ask every model every suite and score it; returns the scores as `name@version[model]`, one a model.
+
+    What the same model answered under the same label in earlier runs is scored with it.
+    """
     config = config or EvaluateConfig()
     with flow_run("evaluate", config) as run:
         return [str(ref) for ref in run_evaluate(run, config)]
@@ -87,6 +92,7 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
     baseline = _baseline(suites, labels, config)
     models.sort(key=lambda model: model[0] != baseline)
     answered: dict[tuple[str, str], ArtifactRef | None] = {}
+    held = run.current("eval_samples")
     for label, where in models:
         server, files = _model(run, where, config)
         made: list[ArtifactRef | None] = []
@@ -95,10 +101,11 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
             ref = run.call(SAMPLE_ANSWERS, asked, {**files, **given[suite.name]}, [f"{label}.{suite.name}"])
             made.append(ref if ref is None or run.dry else run.make_current(ref))
             answered[label, suite.name] = made[-1]
-        answers = tuple(ref for ref in made if ref is not None)
-        all_made = answers if len(answers) == len(made) else None
-        judged = _judged(run, suites, answered, label, baseline, config)
-        given_scores = {"eval_samples": all_made, **judged, **training}
+        earlier = _earlier(run, held, label, server, files, suites)
+        judged = [*_judged(run, suites, answered, label, baseline, config), *_judgements(run, earlier)]
+        given_scores = {"eval_samples": _known([*made, *earlier]), **training}
+        if judged:
+            given_scores["eval_judgements"] = _known(judged)
         ref = run.call(SCORE_ANSWERS, config.score_answers, given_scores, [label])
         if ref is not None:
             scores.append(ref if run.dry else run.make_current(ref))
@@ -132,8 +139,8 @@ def _baseline(suites: Sequence[Suite], labels: Sequence[str], config: EvaluateCo
 def _judged(
     run: Runner, suites: Sequence[Suite], answered: Mapping[tuple[str, str], ArtifactRef | None], label: str,
     baseline: str, config: EvaluateConfig,
-) -> dict[str, Given | None]:  # fmt: skip
-    """The judgements of a model's answers to the suites that are judged; nothing where none is."""
+) -> list[ArtifactRef | None]:  # fmt: skip
+    """The judgements of a model's answers to the suites that are judged."""
     made: list[ArtifactRef | None] = []
     for suite in suites:
         against = "" if suite.gold else baseline
@@ -145,10 +152,37 @@ def _judged(
         asked = config.judge.model_copy(update={"baseline": against})
         ref = run.call(JUDGE_AGAINST_BASELINE, asked, given, [f"{label}.{suite.name}"])
         made.append(ref if ref is None or run.dry else run.make_current(ref))
-    if not made:
-        return {}
-    known = tuple(ref for ref in made if ref is not None)
-    return {"eval_judgements": known if len(known) == len(made) else None}
+    return made
+
+
+def _earlier(
+    run: Runner, held: Sequence[ArtifactRef], label: str, server: Server | None, files: Mapping[str, Given | None],
+    suites: Sequence[Suite],
+) -> list[ArtifactRef]:  # fmt: skip
+    """Of the answers that the newest version holds, those of the same model under the same label to other suites."""
+    found: list[ArtifactRef] = []
+    weights, names = {given.digest for given in files.get("model") or ()}, {suite.name for suite in suites}
+    for ref in (ref for ref in held if ref.partitions[0].startswith(f"{label}.")):
+        call = run.lineage.call_of(ref)
+        asked = json.loads(call["config"])
+        same = asked["model"] == label and asked["server"] == canonical(server)
+        if same and asked["suite"]["name"] not in names and weights <= {given["digest"] for given in call["inputs"]}:
+            found.append(ref)
+    return found
+
+
+def _judgements(run: Runner, answers: Sequence[ArtifactRef]) -> list[ArtifactRef]:
+    """What the newest version holds of judgements of exactly these answers."""
+    held = {ref.partitions: ref for ref in run.current("eval_judgements")} if answers else {}
+    pairs = [(ref.fingerprint, held[ref.partitions]) for ref in answers if ref.partitions in held]
+    return [judged for answer, judged in pairs
+            if answer in {given["fingerprint"] for given in run.lineage.call_of(judged)["inputs"]}]  # fmt: skip
+
+
+def _known(refs: Sequence[ArtifactRef | None]) -> Given | None:
+    """All of them; None where one is not made yet."""
+    known = tuple(ref for ref in refs if ref is not None)
+    return known if len(known) == len(refs) else None
 
 
 def _data(run: Runner, suite: Suite, config: EvaluateConfig) -> dict[str, Given | None]:

@@ -14,9 +14,9 @@ import mlflow
 import polars as pl
 import pyarrow as pa
 from mlflow.entities import Metric
-from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
+from flows.tracking import log_batches
 from tasks.stage import RejectedRow
 from warehouse.ids import row_id
 from warehouse.schema import QUARANTINE
@@ -68,8 +68,7 @@ class StageReport:
 
     def _write_points(self) -> None:
         points, self._points, self._last_points = self._points, [], time.monotonic()
-        for start in range(0, len(points), MAX_METRICS_PER_BATCH):
-            mlflow.MlflowClient().log_batch(self.run_id, metrics=points[start : start + MAX_METRICS_PER_BATCH])
+        log_batches(self.run_id, metrics=points)
 
     def progress(self, done: int, total: int, unit: str = "rows") -> None:
         """A progress bar in the Prefect UI, at most once a second and at the end."""

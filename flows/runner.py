@@ -27,11 +27,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
 from flows import models
+from flows.errors import stage_errors
 from flows.meter import Meter
 from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_config, log_dataset
+from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_batches, log_config, log_dataset
 from flows.triggers import retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
@@ -103,7 +104,8 @@ class Runner:
             return found
         run = task(name=stage.name, task_run_name=f"{stage.name} {','.join(wanted)}", cache_policy=NO_CACHE,
                    persist_result=False, **retry_policy(known))(self._execute)  # fmt: skip
-        made: Call = run(stage, config, known, wanted, print_)
+        with stage_errors(stage.name):
+            made: Call = run(stage, config, known, wanted, print_)
         self._note(made)
         return made.ref
 
@@ -130,8 +132,7 @@ class Runner:
         cached = sum(call.state == "cached" for call in self.calls)
         metrics.append(Metric("stages_cached", cached, now, 0))
         metrics.append(Metric("stages_computed", len(self.calls) - cached, now, 0))
-        for start in range(0, len(metrics), 500):
-            client.log_batch(run_id, metrics=metrics[start : start + 500])
+        log_batches(run_id, metrics=metrics)
 
     def view(self, refs: Sequence[ArtifactRef]) -> TableView:
         """One view over artifacts of the same table, each partition at its own version."""
@@ -175,11 +176,16 @@ class Runner:
             raise LookupError(f"no {table} beside {model[0]}: it was made by an older version; run `rigor run {flow}`")
         return (found,)
 
+    def is_current(self, ref: ArtifactRef) -> bool:
+        """Whether the newest version of its table holds the files of `ref`; a model's version is never replaced."""
+        if ref.kind != "table":
+            return True
+        newest, wanted = (self.tables.view(ref.name, version, ref.partitions) for version in (None, ref.version))
+        return newest.paths == wanted.paths
+
     def make_current(self, ref: ArtifactRef) -> ArtifactRef:
         """Let the newest version of a table hold `ref` again when an older fingerprint was asked for."""
-        head = self.tables.view(ref.name, partitions=ref.partitions)
-        wanted = self.tables.view(ref.name, ref.version, ref.partitions)
-        if head.paths == wanted.paths:
+        if self.is_current(ref):
             return ref
         version = self.tables.restore(TABLES[ref.name], ref.version, ref.partitions, {"fingerprint": ref.fingerprint})
         return ref.model_copy(update={"version": version})

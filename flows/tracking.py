@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import resource
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Param
-from mlflow.utils.validation import MAX_PARAMS_TAGS_PER_BATCH
+from mlflow.entities import Metric, Param
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 from pydantic import BaseModel
 
 from warehouse.lineage import ArtifactRef
@@ -59,10 +59,17 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def log_config(run_id: str, config: BaseModel) -> None:
-    """A config as params of an MLflow run, in batches: one at a time, a whole recipe's took ten seconds."""
-    params = [Param(key, value) for key, value in flat(config.model_dump(mode="json"))]
+    """A config as params of an MLflow run."""
+    log_batches(run_id, params=[Param(key, value) for key, value in flat(config.model_dump(mode="json"))])
+
+
+def log_batches(run_id: str, metrics: Sequence[Metric] = (), params: Sequence[Param] = ()) -> None:
+    """Write to an MLflow run in batches of MLflow's limit: one at a time, a whole recipe's params took ten seconds."""
+    client = mlflow.MlflowClient()
+    for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
     for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
-        mlflow.MlflowClient().log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+        client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
 
 
 def cpu_seconds() -> float:

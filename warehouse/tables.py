@@ -139,10 +139,10 @@ class Tables:
         Raises:
             TableNotFoundError: there is no such table or version.
         """
-        if version is None:
-            version = self._newest(name)
-        else:
-            DeltaTable(self.table_uri(name), version=version, storage_options=self.storage_options)
+        newest = self._newest(name)
+        version = newest if version is None else version
+        if not 0 <= version <= newest:  # the log is kept forever: no version in between can be missing
+            raise TableNotFoundError(f"table {name} has no version {version}; the newest is {newest}")
         wanted = None if partitions is None else tuple(sorted(partitions))
         return TableView(self.table_uri(name), ((version, wanted),), self.storage_options)
 

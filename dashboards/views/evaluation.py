@@ -12,7 +12,7 @@ from dashboards import look, read, steps
 from dashboards.source import Source
 
 HEADLINES = ("pass@1", "greedy", "win_rate")
-VERDICTS = {True: "✓ right", False: "✗ wrong", None: "compared by a judge"}
+JUDGED = {True: "✓ right", False: "✗ wrong", None: "compared by a judge"}
 SAMPLES_SHOWN = 50
 REASONS = {"right and wrong": None, "wrong": False, "right": True}
 
@@ -194,7 +194,7 @@ def _samples(head: int, scores: pl.DataFrame) -> None:
     if found.is_empty():
         st.info("No such answer.")
         return
-    sign = pl.col("correct").replace_strict(VERDICTS, return_dtype=pl.String).alias("verdict")
+    sign = pl.col("correct").replace_strict(JUDGED, return_dtype=pl.String).alias("verdict")
     step = pl.when(pl.col("first_wrong").is_null()).then(pl.lit("")).otherwise(
         pl.format("step {}", pl.col("first_wrong") + 1)).alias("wrong step")  # fmt: skip
     table = found.select(sign, "family", "level", pl.col("problem").str.slice(0, 200), "gold",
@@ -209,7 +209,7 @@ def _samples(head: int, scores: pl.DataFrame) -> None:
 
 def _answer(row: dict[str, Any]) -> None:
     with st.container(border=True):
-        st.markdown(f"**{look.md(row['model'])}: {VERDICTS[row['correct']]}.** {look.md(row['reason'])}")
+        st.markdown(f"**{look.md(row['model'])}: {JUDGED[row['correct']]}.** {look.md(row['reason'])}")
         left, right = st.columns(2)
         with left:
             st.caption("Problem")
@@ -257,7 +257,7 @@ def _beside(head: int) -> None:
     for start in range(0, len(rows), 3):
         for place, row in zip(st.columns(min(3, len(rows))), rows[start : start + 3], strict=False):
             with place.container(border=True):
-                st.markdown(f"**{look.md(row['model'])}** {VERDICTS[row['correct']]}")
+                st.markdown(f"**{look.md(row['model'])}** {JUDGED[row['correct']]}")
                 st.html(steps.response(row))
 
 

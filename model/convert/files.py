@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Never
 
@@ -108,6 +109,27 @@ def read_tensors(path: Path, expected: set[str] | None, into: dict[str, Tensor])
     Raises:
         ValueError: the file is damaged, or does not hold exactly the expected tensors.
     """
+    with _opened(path, expected) as tensors:
+        for name in sorted(tensors.keys()):
+            into[name] = tensors.get_tensor(name).clone()
+
+
+def tensor_names(folder: Path) -> set[str]:
+    """The names of a folder's tensors, from its files' headers alone.
+
+    Raises:
+        ValueError: as `weight_files` and `read_tensors`.
+    """
+    found: set[str] = set()
+    for path, expected in weight_files(folder).items():
+        with _opened(path, expected) as tensors:
+            found.update(tensors.keys())
+    return found
+
+
+@contextmanager
+def _opened(path: Path, expected: set[str] | None) -> Iterator[Any]:
+    """A safetensors file that holds the expected tensors."""
     with path.open("rb") as file:
         header_bytes = int.from_bytes(file.read(8), "little")
     if header_bytes > MAX_HEADER_BYTES:
@@ -117,8 +139,7 @@ def read_tensors(path: Path, expected: set[str] | None, into: dict[str, Tensor])
             names = set(tensors.keys())
             if expected is not None and names != expected:
                 raise ValueError(f"{path} and the index differ in {some(sorted(names ^ expected))}")
-            for name in sorted(names):
-                into[name] = tensors.get_tensor(name).clone()
+            yield tensors
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is no safetensors file that can be read: {error}") from error
 

@@ -83,11 +83,31 @@ def save_folder(
     _sync(folder.parent)
 
 
+def load_shape(folder: Path) -> ModelConfig:
+    """The shape alone: config.json and the names of the tensors are read, no weights.
+
+    A config that announces an MTP module of which no tensor is there (transformers drops it when it saves) is read as
+    one without.
+
+    Raises:
+        ValueError: quantised weights, another architecture, or no safetensors files; the message names what is wrong.
+    """
+    data = files.read_json(folder / "config.json", 1 << 20)
+    if data.get("quantization_config") is not None:
+        raise ValueError(f"{folder} is quantised (quantization_config in config.json): {_UNQUANTISE}")
+    config = config_from_hf(data)
+    if config.mtp_layers:
+        first = f"model.layers.{config.layers}."
+        if not any(name.startswith(first) for name in files.tensor_names(folder)):
+            return config.model_copy(update={"mtp_layers": 0})
+    return config
+
+
 def load_folder(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read a DeepseekV3, Qwen2 or Llama folder, ours or another's: JSON and safetensors alone, nothing is executed.
 
-    Copies of the embedding and head that an MTP module shares are dropped; so is a tied head. A config that announces
-    an MTP module of which no tensor is there (transformers drops it when it saves) is read as one without.
+    Copies of the embedding and head that an MTP module shares are dropped; so is a tied head. The shape is that of
+    `load_shape`.
 
     Returns:
         Shape and tensors in the Hugging Face form, with the dtypes of the files.
@@ -97,15 +117,10 @@ def load_folder(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
             wrongly shaped tensors; the message names them.
     """
     files.refuse_pickles(folder)
-    data = files.read_json(folder / "config.json", 1 << 20)
-    if data.get("quantization_config") is not None:
-        raise ValueError(f"{folder} is quantised (quantization_config in config.json): {_UNQUANTISE}")
-    config = config_from_hf(data)
+    config = load_shape(folder)
     state: dict[str, Tensor] = {}
     for path, expected in files.weight_files(folder).items():
         files.read_tensors(path, expected, state)
-    if config.mtp_layers and not any(name.startswith(f"model.layers.{config.layers}.") for name in state):
-        config = config.model_copy(update={"mtp_layers": 0})
     for copy, original in names.copies(config).items():
         if copy not in state or original not in state:
             continue

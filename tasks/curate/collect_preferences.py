@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from model.convert import load_folder
+from model.convert import load_shape
 from model.sample import SamplingParams
 from model.tokenizer import Tokenizer
 from tasks.curate.check_answer import answer_part, score
@@ -165,7 +165,7 @@ def _sampled(
     if not config.samples:
         return {}
     policy = inputs.models["policy"]
-    tokenizer, room = Tokenizer.load(policy), load_folder(policy)[0].max_positions - 1
+    tokenizer, room = Tokenizer.load(policy), load_shape(policy).max_positions - 1
     prompts = tokenizer.encode_parts([lay_out_question(problem["prompt"], "turns") for problem in problems])
     asked = [index for index, prompt in enumerate(prompts) if len(prompt) <= room]
     params = SamplingParams(temperature=config.temperature, max_tokens=config.max_tokens)

@@ -44,7 +44,7 @@ class MakeProblemsConfig(StageConfig):
     """Our own families to use; none: all."""
     languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
     """Languages of our own families."""
-    max_level: int = Field(5, ge=1, le=5)
+    max_level: int = Field(6, ge=1, le=6)
     """Highest level of our own families."""
     gym_per_cell: int = Field(200, ge=0, le=100_000)
     """Problems wanted of each reasoning-gym family and level; 0: none, and the package is not imported."""

@@ -51,6 +51,7 @@ def sample_chains(
     *,
     keep: Path | None = None,
     max_rows: int = MAX_ROWS,
+    opened: Opened | None = None,
 ) -> Samples:
     """`n` samples of every prompt by the model in `policy` (Hugging Face form, with its tokenizer).
 
@@ -64,6 +65,7 @@ def sample_chains(
         report: told of progress and of the workers' CPU time.
         keep: a folder of this call's own in which finished blocks stay, so that a killed call does not repeat them.
         max_rows: samples that run at once in a process; changes no sample.
+        opened: where calls on the same policy, one after the other in this process, share its sampler.
 
     Raises:
         ValueError: a prompt is empty or fills the model's positions, or there are not as many seeds as prompts.
@@ -81,7 +83,8 @@ def sample_chains(
         if keep is not None and (path := _kept(keep, index)).exists():
             made[index] = _read(path, len(asked), n)
     missing = [index for index in range(len(blocks)) if index not in made]
-    for index, found in _make(policy, blocks, missing, params, n, room, max_rows, workers, report):
+    opened = opened or Opened()
+    for index, found in _make(policy, blocks, missing, params, n, room, max_rows, workers, report, opened):
         made[index] = found
         if keep is not None:
             _write(_kept(keep, index), found)
@@ -95,7 +98,7 @@ Block = tuple[list[list[int]], list[int]]
 
 def _make(
     policy: Path, blocks: Sequence[Block], missing: Sequence[int], params: SamplingParams, n: int, room: int,
-    max_rows: int, workers: int, report: Report,
+    max_rows: int, workers: int, report: Report, opened: Opened,
 ) -> Iterator[tuple[int, Samples]]:  # fmt: skip
     """(number, samples) of the missing blocks, as they are done."""
     count = min(workers, len(missing))
@@ -104,10 +107,25 @@ def _make(
         yield from _shared_out(policy, jobs, params, n, room, max_rows, count, report)
     elif missing:
         with _one_thread():
-            sampler = _open(policy, room, max_rows)
+            sampler = opened.sampler(policy, room, max_rows)
             for index in missing:
                 prompts, seeds = blocks[index]
                 yield index, sampler.generate(prompts, params, n, seeds)
+
+
+class Opened:
+    """The sampler of one policy in this process: opened when it is first needed, and anew only for more room."""
+
+    def __init__(self) -> None:
+        """Nothing is open yet."""
+        self._sampler: LocalSampler | None = None
+
+    def sampler(self, policy: Path, room: int, max_rows: int) -> LocalSampler:
+        """The policy's, with room for `room` tokens or all that it has."""
+        if self._sampler and self._sampler.room < min(room, self._sampler.config.max_positions):
+            self._sampler = None  # its memory is free before the next one's is taken
+        self._sampler = self._sampler or _open(policy, room, max_rows)
+        return self._sampler
 
 
 def _open(policy: Path, room: int, max_rows: int) -> LocalSampler:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field, field_validator
 
-from model.convert import load_folder
+from model.convert import load_shape
 from model.sample import SamplingParams
 from model.tokenizer import Tokenizer
 from tasks.curate.chain_rows import chain_rows, no_room
@@ -58,7 +58,7 @@ def sample_rejection(config: SampleRejectionConfig, inputs: Inputs, report: Repo
         ValueError: no problem of the training split fits `questions`.
     """
     policy = inputs.models["policy"]
-    tokenizer, positions = Tokenizer.load(policy), load_folder(policy)[0].max_positions
+    tokenizer, positions = Tokenizer.load(policy), load_shape(policy).max_positions
     problems = _drawn(config, inputs)
     if not problems:
         raise ValueError("no problem of the split train fits sample_rejection.questions")

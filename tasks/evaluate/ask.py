@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.convert import load_folder
+from model.convert import load_shape
 from model.sample import Completion, SamplingParams, ServerSampler
 from model.tokenizer import Message, Tokenizer
-from tasks.curate.sample_chains import sample_chains
+from tasks.curate.sample_chains import Opened, sample_chains
 from tasks.stage import Report
 
 Conversation = Sequence[Message]
@@ -34,7 +34,7 @@ class FolderAsker:
         """Look at it; `max_rows` requests run at once in each of `workers` processes, and change no sample.
 
         Raises:
-            ValueError: the folder's tokenizer is of another kind, or its weights do not fit.
+            ValueError: the folder's tokenizer is of another kind, or its shape no model of Rigor's.
         """
         try:
             self.tokenizer = Tokenizer.load(folder)
@@ -42,8 +42,9 @@ class FolderAsker:
             raise ValueError(
                 f"{error}. Serve such a model (vLLM, SGLang) and name it as http://host/v1#model"
             ) from error
-        self._positions = load_folder(folder)[0].max_positions
+        self._positions = load_shape(folder).max_positions
         self._folder, self._max_rows, self._workers, self._report = folder, max_rows, workers, report
+        self._opened = Opened()
 
     def ask(
         self, conversations: Sequence[Conversation], params: SamplingParams, n: int, seeds: Sequence[int]
@@ -53,7 +54,7 @@ class FolderAsker:
         fits = [index for index, prompt in enumerate(prompts) if len(prompt) < self._positions]
         made = sample_chains(
             self._folder, [prompts[i] for i in fits], params, n, [seeds[i] for i in fits], self._workers, self._report,
-            max_rows=self._max_rows,
+            max_rows=self._max_rows, opened=self._opened,
         )  # fmt: skip
         found: list[Answers] = [None] * len(prompts)
         for index, samples in zip(fits, made, strict=True):

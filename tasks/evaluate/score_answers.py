@@ -77,7 +77,7 @@ def score_answers(config: ScoreAnswersConfig, inputs: Inputs, report: Report) ->
         rows = [row for scope in SCOPES for row in _scored(questions, scope)]
         share = questions["seen"].mean()
         place = {"family": "", "level": "", "contaminated": float(share) if isinstance(share, float) else None}
-        rows += [{**place, **row} for row in _further(inputs, str(suite), int(str(shots)))]
+        rows += [{**place, **row} for row in _further(inputs, part)]
         frame = pl.DataFrame(
             [{"model": models[0], "suite": suite, "shots": shots, "partition": inputs.partitions[0], **row}
              for row in rows],
@@ -101,14 +101,13 @@ def metric_name(suite: str, shots: int, metric: str) -> str:
     return f"{suite}{shot}.{metric.replace('@', '_at_').replace(' ', '_')}"
 
 
-def _further(inputs: Inputs, suite: str, shots: int) -> Iterator[dict[str, Any]]:
-    """Scores of instructions, and of judged pairs."""
-    here = (pl.col("suite") == suite) & (pl.col("shots") == shots)
-    answers = inputs.tables["eval_samples"].scan().filter(here & (pl.col("checker") == IFEVAL))
-    wanted = ("id", "suite", "shots", "mode", "question", "cluster", "gold", "response")
-    found = scored_mode(answers.select(wanted).collect()).sort("question", "id")
-    if found.height:
-        yield from instruction_scores(found)
+def _further(inputs: Inputs, part: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Scores of instructions, and of judged pairs, of the suite whose samples are `part`."""
+    here = (pl.col("suite") == part["suite"][0]) & (pl.col("shots") == part["shots"][0])
+    if (part["checker"] == IFEVAL).any():
+        answers = inputs.tables["eval_samples"].scan().filter(here & (pl.col("checker") == IFEVAL))
+        wanted = ("id", "suite", "shots", "mode", "question", "cluster", "gold", "response")
+        yield from instruction_scores(scored_mode(answers.select(wanted).collect()).sort("question", "id"))
     if "eval_judgements" in inputs.tables:
         judged = inputs.tables["eval_judgements"].scan().filter(here).collect().sort("question", "id")
         if judged.height:

@@ -26,24 +26,17 @@ _MOMENT = re.compile(r"CC-(?:MAIN|NEWS)-((?:19|20)\d{2})(0[1-9]|1[0-2])\d{8}(?!\
 _MONTH = re.compile(r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])")
 
 
-def resolve(
-    paths: Sequence[str], *, base: str = COMMON_CRAWL, allow_private_hosts: bool = False
-) -> tuple[SourceFile, ...]:
-    """All crawl files that `paths` name, sorted by path, each once, with digest, size in bytes and partition.
+def expand(paths: Sequence[str], *, base: str = COMMON_CRAWL, allow_private_hosts: bool = False) -> tuple[str, ...]:
+    """The crawl files that `paths` name, sorted, each once, unread.
 
     A path is a crawl file, a folder (searched through), a glob, or a list of paths (`.txt`, `.paths`, both also
     `.gz`). In a list, lines that start with `crawl-data/` are relative to `base`, other relative lines to the
-    list. Remote files are not downloaded: their digest is the store's ETag with the size.
+    list.
 
     Raises:
         FileNotFoundError: a path that does not exist, or one that leads to no crawl file.
-        ValueError: a scheme or file type that is not read, or two different files of one name.
+        ValueError: a scheme or file type that is not read.
     """
-    return identify(expand(paths, base=base, allow_private_hosts=allow_private_hosts), allow_private_hosts)
-
-
-def expand(paths: Sequence[str], *, base: str = COMMON_CRAWL, allow_private_hosts: bool = False) -> tuple[str, ...]:
-    """The crawl files that `paths` name, sorted, each once, unread; errors as `resolve`."""
     if not paths:
         raise ValueError("no crawl paths: name a file, a folder, a glob or a list of paths")
     found: dict[str, None] = {}
@@ -53,7 +46,14 @@ def expand(paths: Sequence[str], *, base: str = COMMON_CRAWL, allow_private_host
 
 
 def identify(paths: Sequence[str], allow_private_hosts: bool = False) -> tuple[SourceFile, ...]:
-    """Crawl files with digest, size and partition; errors as `resolve`."""
+    """Crawl files sorted by path, with digest, size in bytes and partition.
+
+    Remote files are not downloaded: their digest is the store's ETag with the size.
+
+    Raises:
+        FileNotFoundError: a path that does not exist.
+        ValueError: two different files of one name, or a server that states no ETag and size.
+    """
     with ThreadPoolExecutor(PARALLEL_LOOKUPS) as pool:
         files = list(pool.map(lambda p: _identify(p, allow_private_hosts), paths))
     named: dict[str, SourceFile] = {}

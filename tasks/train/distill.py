@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from model.convert import Card, load_folder
+from model.convert import Card, load_shape
 from model.tokenizer import Tokenizer
 from model.train.launch import launch_job
 from tasks.distill.config import DistillConfig
@@ -41,7 +41,7 @@ def distill(reads: str, start: str, teacher: str, writes: str, config: DistillCo
             f"{teacher} and {start} have different tokenizers: only a teacher whose tokens are the student's can say"
             ' how likely each is; use method = "sft"'
         )
-    shape, _ = load_folder(folder)
+    shape = load_shape(folder)
     choice = Choice(
         row_tokens=config.row_tokens, packing=config.packing, held_out_share=config.held_out_share,
         styles=config.styles, share=config.share, seed=config.seed,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from model.convert import Card, load_folder
+from model.convert import Card, load_shape
 from model.losses import NextToken
 from model.tokenizer import Tokenizer
 from model.train.config import AdamWOptions, ScheduleOptions, TwoPhase
@@ -60,7 +60,7 @@ def fine_tune(reads: str, start: str, writes: str, config: FineTuneConfig, input
     """
     folder = inputs.models[start]
     tokenizer = Tokenizer.load(folder)
-    shape, _ = load_folder(folder)
+    shape = load_shape(folder)
     choice = Choice(
         row_tokens=config.row_tokens, packing=config.packing, held_out_share=config.held_out_share,
         styles=config.styles, share=config.share, seed=config.seed,

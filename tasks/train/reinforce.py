@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from model.convert import Card, load_folder
+from model.convert import Card, load_shape
 from model.tokenizer import Tokenizer
 from model.train.launch import launch_job
 from tasks.rl import rollouts
@@ -58,7 +58,7 @@ def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Repo
     if missing:
         raise ValueError(f"rewards.judges names reward models that are not given: {', '.join(missing)}")
     policy = inputs.models["policy"]
-    tokenizer, shape = Tokenizer.load(policy), load_folder(policy)[0]
+    tokenizer, shape = Tokenizer.load(policy), load_shape(policy)
     train = _questions(config, inputs, report, "train", tokenizer)
     measured_on = [_questions(config, inputs, report, split, tokenizer) for split in config.held_out.splits]
     held_out = pl.concat(measured_on)

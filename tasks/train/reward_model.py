@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pydantic import Field
 
-from model.convert import Card, load_folder, scorer_shape
+from model.convert import Card, load_shape, scorer_shape
 from model.data import write_rows
 from model.losses import Preference, Safety, calibration_error
 from model.tokenizer import Tokenizer
@@ -71,7 +71,7 @@ def reward_model(kind: Kind, writes: str, config: RewardModelConfig, inputs: Inp
         ValueError: there is no pair to learn from.
     """
     policy = inputs.models["policy"]
-    tokenizer, shape = Tokenizer.load(policy), scorer_shape(load_folder(policy)[0])
+    tokenizer, shape = Tokenizer.load(policy), scorer_shape(load_shape(policy))
     pairs = inputs.tables["preferences"].scan().filter(pl.col("kind") == kind).collect().sort("id")
     report.rows_in(pairs.height)
     known = pl.col("split") == "train"

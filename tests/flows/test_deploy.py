@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from flows import commands
 from flows.catalogue import FLOWS
-from flows.cli import app
+from flows.cli import FLOW_NAMES, app
 from flows.config import ConfigError, profile_names
 from flows.deploy import deploy, zombie_automation
 from flows.deployments import FILE, deployments, read_operations
@@ -28,6 +29,10 @@ OTHERS = {"backfill", "champion"}
 def test_every_flow_has_a_deployment_and_no_other() -> None:
     named = [spec.entrypoint.rpartition(":")[2] for spec in read_operations().deployments]
     assert sorted(named) == sorted({*FLOWS, *OTHERS})
+
+
+def test_the_help_names_every_flow() -> None:
+    assert sorted(re.findall(r"(\w+)(?: \(.*?\))?[,.]", FLOW_NAMES)) == sorted(FLOWS)
 
 
 @pytest.mark.parametrize("profile", profile_names())

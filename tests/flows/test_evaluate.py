@@ -10,8 +10,10 @@ import mlflow
 import polars as pl
 import pytest
 from prefect import flow
+from safetensors.torch import load_file, save_file
 
 from flows.catalogue import configured
+from flows.commands import _scores
 from flows.config import ConfigError, profile_names
 from flows.evaluate import EvaluateConfig, evaluate, run_evaluate
 from flows.run import flow_run
@@ -21,6 +23,8 @@ from tasks.stage import Inputs, Report, Stage, StageConfig
 from tests.tasks.evaluate.judge_made import judge
 from tests.tasks.evaluate.made import SUMS, sums, tiny_model, write_suite
 from warehouse.lineage import Lineage
+
+WEIGHTS = "model.safetensors"
 
 
 def run(config: EvaluateConfig) -> list[Call]:
@@ -88,12 +92,37 @@ def test_models_by_suites(home: Settings, tmp_path: Path) -> None:
         run_evaluate(Runner(home, dry=True), asked(data, models=[str(folder), f"tiny={folder}"]))
 
 
+def test_another_suite_leaves_the_scores_of_the_first(home: Settings, tmp_path: Path) -> None:
+    data, folder = write_suite(tmp_path, sums(8)), tiny_model(tmp_path)
+    more = SUMS.model_copy(update={"name": "more", "k": 1})
+
+    def evaluated(suite: str, model: Path) -> tuple[set[str], pl.DataFrame]:
+        """States of the calls, and what the newest version holds of `tiny` then."""
+        calls = run(asked(data, models=[f"tiny={model}"], custom=[SUMS, more], suites=[suite]))
+        found = Runner(home).tables.view("evals", partitions=["tiny"]).scan().collect().sort("id")
+        return {call.state for call in calls}, found
+
+    _, first = evaluated("sums", folder)
+    _, both = evaluated("more", folder)
+    assert set(both["suite"]) == {"sums", "more"}
+    assert both.filter(suite="sums").equals(first)
+    states, again = evaluated("sums", folder)
+    assert states == {"cached"}
+    assert again.equals(both)
+    # Another model under the label starts anew: the first one's scores are not its own.
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    save_file({n: t * 2 for n, t in load_file(folder / WEIGHTS).items()}, other / WEIGHTS, {"format": "pt"})
+    assert set(evaluated("more", other)[1]["suite"]) == {"more"}
+
+
 def longer(a: str, b: str, _: float) -> str:
     """A judge who likes length."""
     return "[[A=B]]" if len(a) == len(b) else "[[A>B]]" if len(a) > len(b) else "[[B>A]]"
 
 
-def test_a_judge_compares_with_a_file_or_a_model(home: Settings, tmp_path: Path) -> None:
+def test_a_judge_compares_with_a_file_or_a_model(
+    home: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, folder = write_suite(tmp_path, sums(8)), tiny_model(tmp_path)
     own = SUMS.model_copy(update={"name": "with_gold", "grader": "preference", "k": 1})
     arena = own.model_copy(update={"name": "arena", "gold": ""})
@@ -123,11 +152,16 @@ def test_a_judge_compares_with_a_file_or_a_model(home: Settings, tmp_path: Path)
     assert rates == {
         ("one", "arena"): 0.5, **dict.fromkeys([("one", "with_gold"), ("base", "with_gold")], sum(points) / len(points))
     }  # fmt: skip
+    _scores([c.ref for c in calls if c.stage == "score_answers" and c.ref is not None])
+    assert "arena win_rate 0.500" in capsys.readouterr().out
     assert (
         samples.filter(suite="arena")["correct"].null_count() == (samples.filter(suite="arena")["answer"] != "").sum()
     )
     parents = scores.filter(metric="win_rate", model="one", suite="arena")["parents"].to_list()[0]
     assert set(parents) == set(judged.filter(model="one", suite="arena")["id"])
+    run(asked(data, custom=[own, arena, SUMS], models=models))
+    later = tables.view("evals").scan().filter(metric="win_rate").collect()
+    assert later.sort("id").equals(scores.filter(metric="win_rate").sort("id")), "another suite leaves them"
     runner = Runner(home, dry=True)
     for changes, words in (
         ({}, "suite with_gold needs a judge: set evaluate.judge.server"),

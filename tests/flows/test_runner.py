@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,11 @@ import pyarrow as pa
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
+from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+from rich.console import Console
 
+from flows.errors import hushed_prefect, user_errors
 from flows.models import DamagedModelError
 from flows.run import flow_run
 from flows.runner import CountError, Runner
@@ -78,6 +84,13 @@ def fit_and_square(config: Keep, inputs: Inputs, report: Report) -> tuple[Path, 
     return folder, {"squares": iter([frame(SQUARES, [config.offset], [[]], "square-model")])}
 
 
+def stop_half_way(config: Count, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
+    for step in range(3):
+        report.metric("loss", 3.0 - step, step)
+    yield frame(NUMBERS, [1], [[]])
+    raise OSError("the [disk] is full")
+
+
 def frame(schema: TableSchema, values: list[int], parents: list[list[str]], partition: str = "all") -> pl.DataFrame:
     columns = {
         "id": [row_id(schema.name, v) for v in values],
@@ -92,6 +105,7 @@ SQUARE = Stage("square", "1", ("numbers",), "squares", Keep, square)
 FIT = Stage("fit", "1", ("squares",), "sum-model", Keep, fit, reconciles=False, model=True)
 BESIDE = Stage("fit_and_square", "1", ("squares",), "square-model", Keep, fit_and_square, model=True,
                beside=("squares",))  # fmt: skip
+STOP = Stage("stop_half_way", "1", (), "numbers", Count, stop_half_way)
 APPLY = Stage("apply_model", "1", ("model",), "squares", Keep, apply_model)
 
 
@@ -190,6 +204,32 @@ def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(hom
     curve = client.get_metric_history(runner.lineage.call_of(read)["mlflow_run"], "largest")
     assert [(m.step, m.value) for m in sorted(curve, key=lambda m: m.step)] == [(0, 1), (1, 2), (2, 4), (3, 5), (4, 7)]
     assert client.get_run(parent).data.metrics["make_numbers.rows_rejected"] == 3
+
+
+def test_a_stage_that_fails_half_way_keeps_its_curve_and_is_told_in_clear_lines(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = next(h for h in logging.getLogger().handlers if isinstance(h, PrefectConsoleHandler))
+    terminal = io.StringIO()
+    monkeypatch.setattr(console.console, "file", terminal)
+    with pytest.raises(SystemExit) as ended, user_errors(Console(file=terminal)), hushed_prefect():
+        in_flow(lambda run: run.call(STOP, Count(), {}))
+    lines = terminal.getvalue().splitlines()
+    assert lines[0] == "error the [disk] is full"
+    assert lines[1].startswith("in stage stop_half_way (OSError); the traceback is in the run's log in Prefect")
+    assert (len(lines), ended.value.code) == (2, 1)
+    (failed,) = mlflow.search_runs(
+        experiment_names=["demo"], filter_string="tags.stage = 'stop_half_way'", output_format="list"
+    )
+    assert failed.info.status == "FAILED"
+    curve = mlflow.MlflowClient().get_metric_history(failed.info.run_id, "loss")
+    assert sorted((m.step, m.value) for m in curve) == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    APILogHandler().flush()
+    with get_client(sync_client=True) as client:
+        of_run = LogFilter(task_run_id=LogFilterTaskRunId(any_=[failed.data.tags["prefect_task_run"]]))
+        logged = "".join(log.message for log in client.read_logs(of_run))
+    assert "Traceback" in logged
+    assert "in stop_half_way" in logged
 
 
 def test_prefect_shows_the_task_its_progress_and_its_tables(home: Settings) -> None:

@@ -11,10 +11,11 @@ import pytest
 import torch
 import transformers
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.config import ModelConfig, preset
-from model.convert import Card, hf_config, load_folder, save_folder
+from model.convert import Card, hf_config, load_folder, load_shape, save_folder
 from model.convert.names import is_expert_bias, shapes
 from model.tokenizer import Tokenizer
 
@@ -88,6 +89,17 @@ def test_changing_the_file_does_not_change_what_was_loaded(tmp_path: Path) -> No
     with (tmp_path / "out" / "model.safetensors").open("r+b") as file:
         file.truncate(100)
     assert tensors["model.embed_tokens.weight"].equal(before)
+
+
+def test_the_shape_alone_is_that_of_the_whole_folder(tmp_path: Path) -> None:
+    shape, folder = config(), tmp_path / "out"
+    assert shape.mtp_layers == 1
+    save_folder(folder, shape, random_state(shape))
+    assert load_shape(folder) == load_folder(folder)[0] == shape
+    path = folder / "model.safetensors"
+    kept = {name: tensor for name, tensor in load_file(path).items() if not name.startswith("model.layers.2.")}
+    save_file(kept, path)  # as transformers does
+    assert load_shape(folder) == load_folder(folder)[0] == shape.model_copy(update={"mtp_layers": 0})
 
 
 def test_tokenizer_and_its_ids_travel_with_the_model(tmp_path: Path) -> None:

@@ -108,10 +108,23 @@ def test_a_table_of_other_columns_is_not_written_to(tables: Tables) -> None:
     assert tables.view("demo").rows == 3
 
 
-def test_a_missing_table_is_named(tables: Tables) -> None:
-    with pytest.raises(TableNotFoundError):
+def test_a_missing_table_or_version_is_named(tables: Tables) -> None:
+    with pytest.raises(TableNotFoundError, match="nothing"):
         tables.view("nothing")
     assert tables.names() == []
+    newest = tables.commit(DEMO, [frame("all", 2)], partitions=["all"]).version
+    for version in (-1, newest + 1):
+        with pytest.raises(TableNotFoundError, match=f"demo has no version {version}; the newest is {newest}"):
+            tables.view("demo", version)
+    assert [tables.view("demo", version).rows for version in range(newest + 1)] == [0, 2]
+
+
+def test_a_commit_of_another_writer_is_seen_by_who_has_read_before(tables: Tables) -> None:
+    tables.commit(DEMO, [frame("all", 2)], partitions=["all"])
+    assert tables.view("demo").rows == 2
+    made = Tables(tables.uri).commit(DEMO, [frame("all", 5)], partitions=["all"])
+    assert tables.view("demo").parts == ((made.version, None),)
+    assert tables.view("demo").rows == tables.view("demo", made.version).rows == 5
 
 
 def _append(uri: str, writer: int, commits: int) -> None:

@@ -22,7 +22,7 @@ _REMAINDER = {
 
 
 def _make_sum(rng: random.Random, level: int, language: str) -> Draft:
-    count, high = ((3, 9), (4, 9), (5, 9), (4, 20), (5, 99))[level - 1]
+    count, high = ((3, 9), (4, 9), (5, 9), (4, 20), (6, 20), (5, 99))[level - 1]
     terms = [rng.randint(1, high) for _ in range(count)]
     return Draft(
         **wording(rng, _ASK, language, e=" + ".join(map(str, terms))),
@@ -202,7 +202,7 @@ def _work_expression(params: Params, pad: Pad) -> str:
 
 BOTH = ("en", "zh")
 FAMILIES = (
-    Family("running_sums", "math", 5, BOTH, "math", _make_sum, _work_sum, space="arithmetic"),
+    Family("running_sums", "math", 6, BOTH, "math", _make_sum, _work_sum, space="arithmetic"),
     Family("differences", "math", 5, BOTH, "math", _make_difference, _work_difference, space="arithmetic"),
     Family("products", "math", 5, BOTH, "math", _make_product, _work_product, space="arithmetic"),
     Family("clock", "math", 4, BOTH, "math", _make_clock, _work_clock),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from aiohttp import web
 from model.convert import load_folder
 from model.sample import LocalSampler, SamplingParams
 from model.sample.serve import make_app
-from model.tokenizer import Tokenizer
+from model.tokenizer import Message, Tokenizer
+from tasks.evaluate.ask import FolderAsker
 from tasks.evaluate.sample_answers import SampleAnswersConfig, Server, sample_answers
 from tasks.evaluate.suites import Shots
 from tasks.stage import SourceFile
@@ -119,6 +121,22 @@ def test_examples_come_before_the_question(model: Path, tmp_path: Path) -> None:
         sampled(SUMS, inputs, shots=(1,))
     scores, _ = scored(tmp_path / "s", rows)
     assert set(scores["shots"]) == {0, 2}
+
+
+def test_the_model_stays_open_from_batch_to_batch(model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    asker = FolderAsker(folder, max_rows=4, workers=1, report=Notes())
+    params = SamplingParams(max_tokens=8)
+    told: list[list[list[Message]]] = [[[{"role": "user", "content": t}]] for t in ("What is 1 + 2 + 3 + 4 + 5?", "7?")]
+    long, short = told
+    first = asker.ask(short, params, 2, [1])
+    again = asker.ask(long, params, 2, [1])
+    (folder / "model.safetensors").unlink()  # what is open needs no file, for a shorter question too
+    assert asker.ask(long, params, 2, [1]) == again
+    assert asker.ask(short, params, 2, [1]) == first
+    assert first != again
+    with pytest.raises(ValueError, match="neither"):
+        asker.ask(long, SamplingParams(max_tokens=32), 2, [1])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tasks.mine.crawl_paths import partition_of, resolve
+from tasks.mine.crawl_paths import expand, identify, partition_of
 from tasks.mine.read_warc import ReadWarcConfig, WarcReader
 from tasks.mine.warc_open import BlockedAddressError, _guarded_socket, is_public, open_stream
 from tasks.mine.warc_records import read_record_at
@@ -61,7 +61,7 @@ def test_local_folder_glob_and_file_give_each_file_once_in_order(tmp_path: Path)
     b = make(tmp_path / "2020-01" / "b.warc.gz", 2)
     a = make(tmp_path / "z" / "a.warc")
     (tmp_path / "notes.md").write_text("no crawl")
-    files = resolve([str(b), str(tmp_path), f"{tmp_path}/**/*.warc", str(a)])
+    files = identify(expand([str(b), str(tmp_path), f"{tmp_path}/**/*.warc", str(a)]))
     assert [f.path for f in files] == sorted(map(str, (a, b)))
     assert [f.partition for f in files] == ["2020-01", "all"]
     assert files[0].digest == "sha256:" + hashlib.sha256(b.read_bytes()).hexdigest()
@@ -71,10 +71,10 @@ def test_local_folder_glob_and_file_give_each_file_once_in_order(tmp_path: Path)
 def test_a_copy_is_read_once_and_two_files_of_one_name_are_an_error(tmp_path: Path) -> None:
     make(tmp_path / "x" / "a.warc.gz")
     make(tmp_path / "y" / "a.warc.gz")
-    assert len(resolve([str(tmp_path)])) == 1
+    assert len(identify(expand([str(tmp_path)]))) == 1
     make(tmp_path / "y" / "a.warc.gz", 2)
     with pytest.raises(ValueError, match="rename one"):
-        resolve([str(tmp_path)])
+        identify(expand([str(tmp_path)]))
 
 
 def test_lists(tmp_path: Path) -> None:
@@ -85,10 +85,10 @@ def test_lists(tmp_path: Path) -> None:
     text = f"# mine\nin/a.warc.gz\n\n{b}\ncrawl-data/CC-MAIN-2024-22/c.warc.gz\r\n"
     (tmp_path / "crawl.txt").write_text(text)
     (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(text.encode()))
-    files = resolve([str(tmp_path / "crawl.txt")], base=str(base))
+    files = identify(expand([str(tmp_path / "crawl.txt")], base=str(base)))
     assert sorted(names(files)) == ["a.warc.gz", "b.warc.gz", "c.warc.gz"]
     assert {f.partition for f in files} == {"2024-05", "all"}
-    assert resolve([str(tmp_path / "warc.paths.gz")], base=str(base)) == files
+    assert identify(expand([str(tmp_path / "warc.paths.gz")], base=str(base))) == files
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_lists(tmp_path: Path) -> None:
 def test_bad_lists(tmp_path: Path, content: bytes, error: type[Exception], words: str) -> None:
     (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(error, match=words):
-        resolve([str(tmp_path / "list.txt")])
+        expand([str(tmp_path / "list.txt")])
 
 
 def test_bad_compressed_lists(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_bad_compressed_lists(tmp_path: Path) -> None:
     for data, words in ((whole[:-9], "one whole"), (b"WARC", "not a list"), (gzip.compress(bytes(65 << 20), 1), "MiB")):
         (tmp_path / "warc.paths.gz").write_bytes(data)
         with pytest.raises(ValueError, match=words):
-            resolve([str(tmp_path / "warc.paths.gz")])
+            expand([str(tmp_path / "warc.paths.gz")])
 
 
 def test_missing_and_empty(tmp_path: Path) -> None:
@@ -121,11 +121,11 @@ def test_missing_and_empty(tmp_path: Path) -> None:
         (tmp_path / "*.gz", "glob"),
     ):
         with pytest.raises(FileNotFoundError, match=words):
-            resolve([str(path)])
+            expand([str(path)])
     with pytest.raises(ValueError, match="neither a crawl file"):
-        resolve([str(tmp_path / "readme.md")])
+        expand([str(tmp_path / "readme.md")])
     with pytest.raises(ValueError, match="no crawl paths"):
-        resolve([])
+        expand([])
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +149,10 @@ def bucket() -> Iterator[str]:
 
 
 def test_s3(bucket: str) -> None:
-    whole = resolve([f"{bucket}/crawl-data/"])
+    whole = identify(expand([f"{bucket}/crawl-data/"]))
     assert names(whole) == ["a.warc.gz", "b.warc.gz"]
-    assert resolve([f"{bucket}/crawl-data/CC-MAIN-2024-22/*.gz"]) == whole
-    assert resolve([f"{bucket}/crawl-data/notes.txt"], base=bucket) == whole[:1]
+    assert identify(expand([f"{bucket}/crawl-data/CC-MAIN-2024-22/*.gz"])) == whole
+    assert identify(expand([f"{bucket}/crawl-data/notes.txt"], base=bucket)) == whole[:1]
     assert [f.partition for f in whole] == ["2024-05"] * 2
     member = len(gzip.compress(RECORD, mtime=0))
     assert [f.size_bytes for f in whole] == [3 * member, 5 * member]
@@ -163,9 +163,9 @@ def test_s3(bucket: str) -> None:
     last = documents[-1].metadata
     assert read_record_at(whole[1].path, last["offset"], last["length"], ReadWarcConfig()).endswith(PAGE)
     with pytest.raises(FileNotFoundError):
-        resolve([f"{bucket}/nosuch.warc.gz"])
+        identify([f"{bucket}/nosuch.warc.gz"])
     with pytest.raises(FileNotFoundError, match="no crawl file"):
-        resolve([f"{bucket}/empty/"])
+        expand([f"{bucket}/empty/"])
 
 
 class Redirect(BaseHTTPRequestHandler):
@@ -206,7 +206,7 @@ def test_http(tmp_path: Path, serve: Any) -> None:
     (tmp_path / "warc.paths.gz").write_bytes(gzip.compress(b"crawl-data/CC-MAIN-2024-22/a.warc.gz\n"))
     (tmp_path / "evil.txt").write_bytes(b"/etc/passwd\n")
     base = serve(partial(Quiet, directory=str(tmp_path)))
-    files = resolve([f"{base}/warc.paths.gz"], base=base, allow_private_hosts=True)
+    files = identify(expand([f"{base}/warc.paths.gz"], base=base, allow_private_hosts=True), allow_private_hosts=True)
     assert (names(files), files[0].partition) == (["a.warc.gz"], "2024-05")
     assert files[0].size_bytes == (tmp_path / "crawl-data" / "CC-MAIN-2024-22" / "a.warc.gz").stat().st_size
     documents = list(WarcReader(files, ReadWarcConfig(allow_private_hosts=True)).run())
@@ -215,11 +215,11 @@ def test_http(tmp_path: Path, serve: Any) -> None:
     record = read_record_at(files[0].path, last["offset"], last["length"], ReadWarcConfig(), allow_private_hosts=True)
     assert record.endswith(PAGE)
     with pytest.raises(FileNotFoundError):
-        resolve([f"{base}/nosuch.warc.gz"], allow_private_hosts=True)
+        identify([f"{base}/nosuch.warc.gz"], allow_private_hosts=True)
     with pytest.raises(ValueError, match="may not name the local path"):
-        resolve([f"{base}/evil.txt"], allow_private_hosts=True)
+        expand([f"{base}/evil.txt"], allow_private_hosts=True)
     with pytest.raises(ValueError, match="cannot be listed"):
-        resolve([f"{base}/crawl-data/"], allow_private_hosts=True)
+        expand([f"{base}/crawl-data/"], allow_private_hosts=True)
     with pytest.raises(BlockedAddressError, match="allow_private_hosts"):
         list(WarcReader(files, ReadWarcConfig()).run())
 
@@ -256,7 +256,7 @@ REFUSED: list[tuple[str, type[Exception]]] = [
 @pytest.mark.parametrize(("url", "error"), REFUSED)
 def test_url_is_refused(url: str, error: type[Exception]) -> None:
     with pytest.raises(error) as failure:
-        resolve([url])
+        identify(expand([url]))
     assert not isinstance(failure.value, FileNotFoundError)
     with pytest.raises(error):
         open_stream(url)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from tasks.mine.crawl_paths import resolve
+from tasks.mine.crawl_paths import identify
 from tasks.mine.read_warc import STAGE, ReadWarcConfig
 from tasks.mine.warc_page import record_digest
 from tasks.mine.warc_records import Hole, cut_file, read_record_at
@@ -208,7 +208,7 @@ class Told:
 
 def test_stage_reconciles_and_ignores_the_number_of_workers(rigor_data: Path, tmp_path: Path) -> None:
     names = ["cc-main-2020-34-sample.warc.gz", "warcio-example.warc.gz", "resiliparse-clipped.warc.gz"]
-    files = resolve([str(rigor_data / "web" / "warc" / name) for name in names])
+    files = identify([str(rigor_data / "web" / "warc" / name) for name in names])
     tables = []
     for workers in (1, 2):
         told = Told()
