@@ -24,6 +24,7 @@ from flows.backfill_months import Outcome, run_months
 from flows.catalogue import FLOWS, configured, entry
 from flows.commands import out, print_plan, warehouse_tables
 from flows.config import ConfigError
+from flows.errors import hushed_prefect
 from flows.runner import Runner
 from flows.settings import Settings
 from flows.triggers import announce
@@ -120,7 +121,8 @@ def backfill_from_shell(config: BackfillConfig) -> None:
         out.print(_as_table([_planned(config, month, configs[month]) for month in configs]))
         return
     try:
-        backfill(config)
+        with hushed_prefect():
+            backfill(config)
     except FailedRun as error:
         raise BackfillError(str(error)) from error
 

@@ -22,9 +22,11 @@ def consider_model(candidate: str, profile: str, changes: Sequence[str] | None) 
     """Run the flow for one candidate and print its decision."""
     from flows.champion import ChampionConfig, champion
     from flows.config import load_config
+    from flows.errors import hushed_prefect
 
     settings = [f"candidate='{candidate}'", *(changes or ())]
-    champion(load_config(ChampionConfig, "champion", profile or Settings().profile, settings))
+    with hushed_prefect():
+        champion(load_config(ChampionConfig, "champion", profile or Settings().profile, settings))
     show_champion()
 
 
