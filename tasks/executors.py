@@ -16,10 +16,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from datatrove.executor.ray import RayPipelineExecutor
 from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from datatrove.utils.logging import logger
 
 from tasks.engine import Engine
+
+RETRIES = 2
+"""Times that a rank is started again after its process died."""
 
 
 class EngineError(RuntimeError):
@@ -69,12 +74,39 @@ def _on_ray(engine: Engine, blocks: Sequence[PipelineStep], tasks: int, workers:
         ray: Any = import_module("ray")  # an extra: absent where nobody asked for it
     except ModuleNotFoundError as error:
         raise EngineError("engine ray: Ray is not installed; pip install 'rigor[ray]'") from error
-    from datatrove.executor.ray import RayPipelineExecutor
-
     if not ray.is_initialized():
         elsewhere = engine.address or os.environ.get("RAY_ADDRESS")
         here = {} if elsewhere else {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         ray.init(address=elsewhere, log_to_driver=False, logging_level=logging.ERROR, **here)
-    RayPipelineExecutor(
-        list(blocks), tasks=tasks, workers=min(workers, tasks), mem_per_cpu_gb=engine.memory_gib, logging_dir=str(logs)
-    ).run()
+    ranks = RayRanks(list(blocks), tasks=tasks, workers=workers, mem_per_cpu_gb=engine.memory_gib,
+                     logging_dir=str(logs))  # fmt: skip
+    ranks.run()
+
+
+class RayRanks(RayPipelineExecutor):
+    """datatrove's executor, with a Ray worker for each rank.
+
+    datatrove's own `run` starts a `Pool` in each worker for its rank, and a pool waits forever for a process that was
+    killed (out of memory, a crash in a parser): the stage would never end.
+    """
+
+    def run(self) -> None:
+        """Run every rank, at most `workers` at once; what ends a rank's process is tried twice more, then logged."""
+        ray: Any = import_module("ray")
+        memory_bytes = int(self.mem_per_cpu_gb * (1 << 30))
+        one = ray.remote(num_cpus=1, memory=memory_bytes, max_retries=RETRIES, max_calls=1)(_run_rank)
+        executor, waiting = ray.put(self), list(range(self.tasks))
+        running: list[Any] = []
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                running.append(one.remote(executor, waiting.pop(0)))
+            done, running = ray.wait(running)
+            for rank in done:
+                try:
+                    ray.get(rank)
+                except ray.exceptions.RayError as error:
+                    logger.error(f"engine ray: {error}")  # the rank's missing counts stop the stage
+
+
+def _run_rank(executor: RayRanks, rank: int) -> None:
+    executor._run_for_rank(rank)

@@ -33,6 +33,7 @@ SMALL = (
     "reject.join_general.rows=160",
     "align.collect_preferences.per_family=40",
     "align.reinforce.steps=4",
+    "align.reinforce.schedule.warmup_steps=2",
     "align.reinforce.held_out.problems=20",
     "distill.large.pretrain.recipe.tokens=40000",
     "distill.small.pretrain.recipe.tokens=40000",
@@ -60,6 +61,7 @@ def artifacts(home: Path) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_a_dag_that_is_killed_ten_times_ends_as_a_whole_one(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     began = time.monotonic()
