@@ -215,8 +215,8 @@ class Terminal:
             self._grow(_plain(event["text"]).lstrip())
         elif kind == "step":
             self._grow(_plain(event["text"]))
-            wrong = f", should be {event['expected']}" if event["expected"] else ""
-            self._mark(event["verdict"], f"{event['role']}{wrong if event['verdict'] == 'wrong' else ''}")
+            should = f"wrong, should be {event['expected']}" if event["expected"] else "wrong"
+            self._mark(event["verdict"], should if event["verdict"] == "wrong" else event["role"])
         elif kind == "answer":
             self._grow(f"Answer: {_plain(event['text']) or 'none'}")
             should = f"should be {event['expected']}" if event["expected"] else "wrong"

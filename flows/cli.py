@@ -259,10 +259,10 @@ def _use(engine: str) -> None:
 
 def main() -> None:
     """Entry point: a user's mistake and a stage's failure end with clear lines, never with a traceback."""
-    Settings().apply()
     from flows.errors import user_errors
 
     with user_errors(out):
+        Settings().apply()
         app(standalone_mode=True)
     sys.exit(0)
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.settings import Settings
-from warehouse.lineage import ArtifactRef, Lineage
+from warehouse.lineage import Lineage
 from warehouse.schema import TABLES
 from warehouse.tables import TableNotFoundError, Tables
 
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from flows.runner import Call
 
 out = Console(soft_wrap=True)
-
-MODEL_FIGURES = ("parameters", "parameters_active", "tokens_trained", "tokens_per_second", "mfu",
-                 "held_out_next_token", "held_out_mtp_1", "held_out_loss_drop", "held_out_greedy",
-                 "held_out_pass_rate", "held_out_accuracy_final")  # fmt: skip
-"""Metrics of a model's stage that are printed after a run, where there are such."""
-
-LOOK_CLOSER = """
-Look closer:
-  rigor tables                                        the tables and their versions
-  rigor show {table:<22}                   rows of one
-  rigor trace ID                                      from a row to the crawl file it came from
-  rigor plan {flow:<22}                   what a run would compute
-  rigor diff {run:<32} RUN     what differs from another run
-  rigor ui                                            dashboards, the Prefect UI and MLflow"""
 
 
 def warehouse_tables() -> Tables:
@@ -48,11 +34,12 @@ def warehouse_tables() -> Tables:
 
 def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
     """Run a flow in this process and print what was made, the key figures and where to look closer."""
-    import mlflow
-
     from flows.catalogue import configured, entry
     from flows.errors import hushed_prefect
+    from flows.report import ON_PROGRESS
+    from flows.run import start_server
     from flows.runner import ON_CALL, Runner
+    from flows.summary import print_summary
 
     config = configured(flow, profile or Settings().profile, changes, paths)
     entry(flow).stages(
@@ -64,33 +51,18 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
 
     def watch(call: Call) -> None:
         calls.append(call)
+        _draw_over("")
         out.print(_line(call))
 
     ON_CALL.set(watch)
-    with hushed_prefect():
-        made = entry(flow).flow(config)
-    computed = sum(c.state == "done" for c in calls)
-    out.print(f"\n[bold]made[/] {escape(', '.join(made)) or 'nothing'}")
-    if computed:
-        out.print(f"{computed} stages computed, {len(calls) - computed} reused, {time.perf_counter() - started:.0f} s")
-    else:
-        out.print(f"nothing recomputed: all {len(calls)} artifacts exist, {time.perf_counter() - started:.0f} s")
-    refs = [call.ref for call in calls if call.ref is not None]
-    _figures(refs)
-    _scores([ref for ref in refs if ref.name == "evals"])
-    if flow == "mine" and not config.paths:
-        from flows.sample_figures import sample_figures
-
-        out.print("[bold]the sample crawl's truth says[/]")
-        figures = sample_figures(warehouse_tables(), refs, Settings().absolute_home() / "sample-crawl" / "truth")
-        for name, recall, precision, hits, wanted, _ in figures.iter_rows():
-            out.print(
-                f"  {name:<22} recall {recall:.4f}  precision {precision:.4f}  ({hits:,} of {wanted:,})",
-                highlight=False,
-            )
-    table = next((ref.name for ref in reversed(refs) if ref.kind == "table"), "TABLE")
-    run = mlflow.last_active_run()
-    out.print(LOOK_CLOSER.format(table=table, flow=flow, run=run.info.run_id if run else "RUN"), highlight=False)
+    ON_PROGRESS.set(_draw_over)
+    start_server()
+    try:
+        with hushed_prefect():
+            made = entry(flow).flow(config)
+    finally:
+        _draw_over("")
+    print_summary(flow, calls, made, time.perf_counter() - started, sample=flow == "mine" and not config.paths)
 
 
 def plan_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
@@ -120,7 +92,7 @@ def print_plan(calls: Iterable[Call]) -> None:
 
 
 def list_tables() -> None:
-    """Every table with its newest version, rows and partitions."""
+    """Every table with its newest version, rows and partitions; then every model with the stage call that made it."""
     tables = warehouse_tables()
     names = tables.names()
     if not names:
@@ -133,6 +105,13 @@ def list_tables() -> None:
         meaning = TABLES[name].meaning if name in TABLES else ""
         shown.add_row(name, str(view.parts[0][0]), f"{view.rows:,}", str(count), meaning)
     out.print(shown)
+    models_made = Lineage(tables).calls().filter(pl.col("kind") == "model")
+    made = models_made.unique("name", keep="last", maintain_order=True)
+    if made.height:
+        models = Table("model", "version", "made by", "at", box=None, pad_edge=False)
+        for name, version, stage, started in made.select("name", "version", "stage", "started").iter_rows():
+            models.add_row(name, str(version), stage, f"{started:%Y-%m-%d %H:%M}")
+        out.print("", models)
 
 
 def show_table(table: str, rows: int, columns: str, where: str) -> None:
@@ -144,6 +123,8 @@ def show_table(table: str, rows: int, columns: str, where: str) -> None:
     try:
         view = tables.view(name, int(version) if version else None)
     except TableNotFoundError as error:
+        if tables.exists(name):
+            raise LookupError(f"no {table}: the newest is {name}@{tables.view(name).parts[0][0]}") from error
         raise LookupError(f"no table {table}; there are: {', '.join(tables.names()) or 'none yet'}") from error
     frame = view.scan()
     names = frame.collect_schema().names()
@@ -158,7 +139,8 @@ def show_table(table: str, rows: int, columns: str, where: str) -> None:
             frame = frame.filter(pl.sql_expr(where))
             frame.collect_schema()
         except pl.exceptions.PolarsError as error:
-            raise ValueError(f"--where {where!r}: {error}") from error
+            what = str(error).splitlines()[0]  # the query plan follows
+            raise ValueError(f"--where {where!r}: {what}") from error
     out.print(f"[bold]{name}@{view.parts[0][0]}[/]  {view.rows:,} rows  {view.uri}")
     if not columns and name in TABLES:
         described = Table("column", "dtype", "unit", "meaning", box=None, pad_edge=False)
@@ -200,49 +182,6 @@ def write_domain_review(file: Path) -> None:
     out.print(f"wrote {file}: edit the decisions, then `rigor run mine --set review={file}`")
 
 
-def _figures(refs: Sequence[ArtifactRef]) -> None:
-    """What the run's models came to; rows and quarantine reasons of its tables."""
-    import mlflow
-
-    tables = warehouse_tables()
-    for ref in (r for r in refs if r.kind == "model"):
-        found = mlflow.MlflowClient().get_run(Lineage(tables).call_of(ref)["mlflow_run"]).data.metrics
-        known = [f"{name} {found[name]:,.4g}" for name in MODEL_FIGURES if name in found]
-        if known:
-            out.print(f"[bold]{ref}[/] " + ", ".join(known), highlight=False)
-    corpus = [r for r in refs if r.name == "math_corpus"]
-    if corpus:
-        frame = pl.concat([tables.view(r.name, r.version, r.partitions).scan() for r in corpus])
-        figures = frame.select(
-            pl.len().alias("pages"), pl.col("formulas").sum(), pl.col("domain").n_unique().alias("domains"),
-            pl.col("language").n_unique().alias("languages"), pl.col("text").str.len_chars().sum().alias("characters"),
-        ).collect()  # fmt: skip
-        out.print("[bold]math_corpus[/] " + ", ".join(f"{v:,} {k}" for k, v in figures.row(0, named=True).items()))
-    if tables.exists("quarantine"):
-        prints = {r.fingerprint for r in refs}
-        reasons = (
-            tables.view("quarantine").scan().filter(pl.col("fingerprint").is_in(prints))
-            .group_by("stage", "reason").agg(pl.col("count").sum().alias("rows"))
-            .sort(["rows", "stage", "reason"], descending=[True, False, False]).head(12).collect()
-        )  # fmt: skip
-        if reasons.height:
-            out.print("[bold]rejected[/] " + "; ".join(f"{s}: {r} {n:,}" for s, r, n in reasons.iter_rows()))
-
-
-def _scores(refs: Sequence[ArtifactRef]) -> None:
-    """Each evaluated model's headline on each suite, with its interval."""
-    from tasks.evaluate.score_answers import HEADLINE
-
-    tables = warehouse_tables()
-    for ref in refs:
-        whole = (pl.col("family") == "") & (pl.col("level") == "") & pl.col("metric").is_in(HEADLINE)
-        rows = tables.view(ref.name, ref.version, ref.partitions).scan().filter(whole).collect()
-        told = (f"{suite} {metric} {value:.3f} [{low:.3f}, {high:.3f}]" for suite, metric, value, low, high in
-                rows.select("suite", "metric", "value", "low", "high").iter_rows())  # fmt: skip
-        if rows.height:  # a judge may have found nothing to compare
-            out.print(f"[bold]{escape(rows['model'][0])}[/] {escape(', '.join(told))}", highlight=False)
-
-
 def _line(call: Call) -> str:
     if call.state == "cached":
         return f"  [dim]{call.stage:<18} reused    {escape(call.writes)}[/]"
@@ -250,3 +189,10 @@ def _line(call: Call) -> str:
     if call.ref is not None and call.ref.kind == "table":
         counts = f"{call.rows_in:,} in, {call.ref.rows:,} out, {call.rejected:,} rejected"
     return f"  {call.stage:<18} {call.seconds:6.1f} s  {escape(call.writes):<28} {counts}"
+
+
+def _draw_over(text: str) -> None:
+    """How far a stage is, in a line of the terminal that whatever is printed next takes; elsewhere nothing."""
+    if out.is_terminal and not out.is_dumb_terminal:
+        out.file.write(f"\x1b[2K  {text[: out.width - 3]}\r")
+        out.file.flush()

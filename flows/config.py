@@ -70,6 +70,8 @@ def _explain(model: type[BaseModel], flow: str, error: ValidationError) -> str:
         given = problem["input"]
         if isinstance(given, str) and given.startswith(("[", "{")):
             lines.append(f"  {given} is no TOML; has the shell taken its quotes? --set \"{where}=['a', 'b']\"")
+        elif isinstance(given, str) and problem["type"] in ("list_type", "tuple_type"):
+            lines.append(f"  write it as a list: --set \"{where}=['{given}']\"")
     return "\n".join(lines)
 
 

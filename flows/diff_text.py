@@ -91,7 +91,8 @@ def _pairs(title: str, pairs: dict[str, Any]) -> None:
     if not pairs:
         return
     out.print(f"[bold]{title}[/]")
-    for key, (left, right) in list(pairs.items())[:METRICS_SHOWN]:
+    whole_first = sorted(pairs.items(), key=lambda pair: pair[0].count("."))  # a figure's parts have dotted names
+    for key, (left, right) in whole_first[:METRICS_SHOWN]:
         out.print(f"  {escape(key)}: {escape(_short(left))} → {escape(_short(right))}", highlight=False)
     if len(pairs) > METRICS_SHOWN:
         out.print(f"  and {len(pairs) - METRICS_SHOWN} more (`--json` has them)")

@@ -31,13 +31,23 @@ def user_errors(console: Console) -> Iterator[None]:
         if not isinstance(error, MISTAKES) and not notes:
             raise
         if isinstance(error, ValidationError):
-            lines = [f"{'.'.join(map(str, e['loc'])) or error.title}: {e['msg']}" for e in error.errors()]
+            lines = [
+                f"{_place(e['loc'], error.title) if e['loc'] else error.title}: {e['msg']}" for e in error.errors()
+            ]
             text = "\n".join(lines)
+        elif isinstance(error, OSError) and error.filename:
+            text = f"{error.strerror}: {error.filename}"
         else:
             text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         told = "\n".join([f"[bold red]error[/] {escape(text)}", *map(escape, notes)])
         console.print(told, markup=True, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, MISTAKES) else 1)
+
+
+def _place(path: tuple[int | str, ...], title: str) -> str:
+    """A value's place, in the words in which the user gave it: settings are environment variables."""
+    first, *rest = map(str, path)
+    return ".".join([f"RIGOR_{first.upper()}" if title == "Settings" else first, *rest])
 
 
 @contextmanager

@@ -243,5 +243,6 @@ def _model(run: Runner, where: str, config: EvaluateConfig) -> tuple[Server | No
     if where == ALIAS or re.fullmatch(r"[\w.-]+@\d+", where):
         return None, {"model": (model_version(run, where),)}
     if not (Path(where) / "config.json").is_file():
-        raise ConfigError(f"evaluate.models: {where!r} is no registered model and no folder with a config.json")
+        raise ConfigError(f"evaluate.models: {where!r} is no registered model (`rigor tables` lists them) and"
+                          " no folder with a config.json")  # fmt: skip
     return None, {"model": outside(tuple(str(path) for path in sorted(Path(where).iterdir()) if path.is_file()))}

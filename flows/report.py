@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -24,6 +25,9 @@ from warehouse.tables import Tables
 
 PROGRESS_SECONDS = METRICS_SECONDS = 1.0
 SPOOL_ROWS = 8_192
+
+ON_PROGRESS: ContextVar[Callable[[str], None]] = ContextVar("ON_PROGRESS", default=lambda _: None)
+"""Told when a stage begins and how far it is; the command line draws a line of it."""
 
 
 class StageReport:
@@ -49,6 +53,7 @@ class StageReport:
 
     def __enter__(self) -> Self:
         """Open."""
+        ON_PROGRESS.get()(self.stage)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +82,7 @@ class StageReport:
             return
         self._last_progress = now
         share, note = 100.0 * done / max(total, 1), f"{self.stage}: {done:,} of {total:,} {unit}"
+        ON_PROGRESS.get()(note)
         if self._progress is None:
             created = create_progress_artifact(share, key=_key(f"{self.stage}-progress"), description=note)
             self._progress = created if isinstance(created, UUID) else None

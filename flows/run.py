@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mlflow
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run as prefect_run
 from pydantic import BaseModel
 
@@ -38,3 +40,16 @@ def open_mlflow(settings: Settings, experiment: str) -> None:
     if client.get_experiment_by_name(experiment) is None:
         client.create_experiment(experiment, artifact_location=f"{settings.mlflow_artifact_root()}/{experiment}")
     mlflow.set_experiment(experiment)
+
+
+def start_server() -> None:
+    """Start Prefect's embedded server, unless another is set, so that Ctrl-C stops the run alone.
+
+    A terminal sends SIGINT to all that the command started; the server must live on to hear how the run ended.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what is started now inherits it
+    try:
+        with get_client(sync_client=True):
+            pass
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -42,6 +42,7 @@ def serve_ui(port: int) -> None:
         ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
     )  # fmt: skip
     readers = (["dashboards", "--port", str(ports[2])], ["flows.ask_server", "--port", str(ports[3])])
+    out.print("starting MLflow, Prefect and the dashboards; their addresses follow")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what starts it may stop it: nothing is left behind
     servers: list[subprocess.Popen[bytes]] = []
     try:

@@ -13,12 +13,12 @@ from prefect import flow
 from safetensors.torch import load_file, save_file
 
 from flows.catalogue import configured
-from flows.commands import _scores
 from flows.config import ConfigError, profile_names
 from flows.evaluate import EvaluateConfig, evaluate, run_evaluate
 from flows.run import flow_run
 from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
+from flows.summary import print_scores
 from tasks.stage import Inputs, Report, Stage, StageConfig
 from tests.tasks.evaluate.judge_made import judge
 from tests.tasks.evaluate.made import SUMS, sums, tiny_model, write_suite
@@ -152,8 +152,9 @@ def test_a_judge_compares_with_a_file_or_a_model(
     assert rates == {
         ("one", "arena"): 0.5, **dict.fromkeys([("one", "with_gold"), ("base", "with_gold")], sum(points) / len(points))
     }  # fmt: skip
-    _scores([c.ref for c in calls if c.stage == "score_answers" and c.ref is not None])
-    assert "arena win_rate 0.500" in capsys.readouterr().out
+    print_scores([c.ref for c in calls if c.stage == "score_answers" and c.ref is not None])
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert told[told.index(["arena"]) + 1][:2] == ["one", "0.500"], "under the suite, each model with its rate"
     assert (
         samples.filter(suite="arena")["correct"].null_count() == (samples.filter(suite="arena")["answer"] != "").sum()
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import mlflow
 import polars as pl
@@ -139,6 +141,28 @@ def rigor(*args: str, fails: type[Exception] | None = None) -> str:
         result = CliRunner().invoke(app, list(args), catch_exceptions=True)
     assert isinstance(result.exception, fails) if fails else result.exit_code == 0, (result.output, result.exception)
     return result.output
+
+
+def test_the_end_of_a_run_says_what_to_look_at_and_those_commands_work(mined: Mined) -> None:
+    shown = copy_context().run(rigor, "run", "mine")
+    assert f"nothing recomputed: all {len(mined.refs)} artifacts exist" in shown
+    assert "the sample crawl's truth says" in shown
+    closer = [line.split("  ")[1] for line in shown.partition("Look closer:\n")[2].splitlines()]
+    made = str(mined.refs[-1]).partition("[")[0]
+    assert closer[:4] == ["rigor tables", "rigor show math_corpus", f"rigor trace {made}", "rigor plan mine"]
+    tables, _, trace, _ = (rigor(*command.split()[1:]) for command in closer[:4])
+    version = mined.tables.view("math_corpus").parts[0][0]
+    assert re.search(rf"^math_corpus +{version} ", shown[0], re.M)
+    assert re.search(r"^classifier +\d+ +train_classifier ", tables, re.M), "models are listed too"
+    assert trace.startswith(f"{made}[")
+
+
+def test_what_is_not_there_is_answered_with_what_is(mined: Mined) -> None:
+    newest = f"math_corpus@{mined.tables.view('math_corpus').parts[0][0]}"
+    with pytest.raises(LookupError, match=rf"no math_corpus@99: the newest is {newest}$"):
+        commands.show_table("math_corpus@99", 1, "", "")
+    with pytest.raises(ValueError, match=r'unable to find column "lang".*"language"[^\n]*$'):
+        commands.show_table("math_corpus", 1, "", "lang = 'de'")
 
 
 def test_one_month_is_backfilled_without_touching_the_others(mined: Mined) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from flows.errors import hushed_prefect, user_errors
 from flows.models import DamagedModelError
+from flows.report import ON_PROGRESS
 from flows.run import flow_run
 from flows.runner import CountError, Runner
 from flows.settings import Settings
@@ -230,6 +231,16 @@ def test_a_stage_that_fails_half_way_keeps_its_curve_and_is_told_in_clear_lines(
         logged = "".join(log.message for log in client.read_logs(of_run))
     assert "Traceback" in logged
     assert "in stop_half_way" in logged
+
+
+def test_the_terminal_hears_which_stage_begins_and_how_far_it_is(home: Settings) -> None:
+    told: list[str] = []
+    token = ON_PROGRESS.set(told.append)
+    try:
+        in_flow(chain(count=9))
+    finally:
+        ON_PROGRESS.reset(token)
+    assert told == ["make_numbers", "make_numbers: 1 of 6 rows", "make_numbers: 6 of 6 rows", "square"]
 
 
 def test_prefect_shows_the_task_its_progress_and_its_tables(home: Settings) -> None:

@@ -1,0 +1,91 @@
+"""The command line as its user meets it: clear lines for mistakes, a line that tells how far, Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flows import commands, diff_text
+from flows.ask import Terminal
+from flows.ask_steps import AnswerReader
+from flows.catalogue import configured
+from flows.config import ConfigError
+from flows.errors import user_errors
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def python(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a user would, outside of the tests' home."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("RIGOR_", "PREFECT_", "MLFLOW_"))}
+    return subprocess.run(
+        [sys.executable, *command], env={**clean, **more}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_setting_that_does_not_fit_is_named_as_the_variable_it_is(tmp_path: Path) -> None:
+    ended = python("-m", "flows.cli", "tables", RIGOR_HOME=str(tmp_path), RIGOR_WORKERS="many")
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert ended.stdout.startswith("error RIGOR_WORKERS: Input should be a valid integer")
+
+
+def test_a_missing_file_is_told_without_numbers() -> None:
+    terminal = io.StringIO()
+    with pytest.raises(SystemExit), user_errors(Console(file=terminal)):
+        commands.extract_page("nowhere.html", "", formulas_only=False)
+    assert terminal.getvalue() == "error No such file or directory: nowhere.html\n"
+
+
+def test_a_value_that_should_be_a_list_is_shown_as_one() -> None:
+    with pytest.raises(ConfigError, match=re.escape("write it as a list: --set \"flows=['zero']\"")):
+        configured("r1", "laptop", ["flows=zero"], None)
+
+
+def test_a_diff_shows_whole_figures_before_those_of_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = {f"pass_rate.level_{n}": [0.0, 1.0] for n in range(diff_text.METRICS_SHOWN)}
+    diff_text._pairs("metrics", {**parts, "reward": [0.5, 0.75]})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "  reward: 0.5 → 0.75"
+    assert lines[-1] == "  and 1 more (`--json` has them)"
+
+
+def test_a_wrong_step_is_not_called_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    reader, terminal = AnswerReader("7 + 6 + 12 + 9"), Terminal()
+    for event in reader.feed("<think>\nVerify: 34 - 9 - 12 - 1 = 7\nVerify: 34 - 9 - 12 - 6 = 7\n</think>"):
+        terminal.take(event)
+    marks = re.findall(r"[✓✗] .*", capsys.readouterr().out)
+    assert marks == ["✗ wrong, should be 12", "✓ verified"]
+
+
+def test_how_far_a_stage_is_stands_in_one_line_of_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal, drawn in ((True, "\x1b[2K  pretrain: 1 of 9 \r"), (False, "")):
+        file = io.StringIO()
+        monkeypatch.setattr(commands, "out", Console(file=file, force_terminal=terminal, width=20))
+        commands._draw_over("pretrain: 1 of 9 steps")
+        assert file.getvalue() == drawn
+
+
+def test_the_embedded_server_lives_on_when_ctrl_c_reaches_all(tmp_path: Path) -> None:
+    script = """
+import signal, psutil
+from flows.settings import Settings
+Settings().apply()
+from flows.run import start_server
+start_server()
+(server,) = psutil.Process().children()
+server.send_signal(signal.SIGINT)  # as a terminal does to each process of the command
+try:
+    print("ended with", server.wait(3))
+except psutil.TimeoutExpired:
+    print("lives")
+assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+    ended = python("-c", script, RIGOR_HOME=str(tmp_path))
+    assert ended.stdout == "lives\n", ended.stderr
