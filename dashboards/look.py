@@ -24,7 +24,7 @@ STATES = {
 VERDICTS = {"ok": ("✓", GREEN, "checked"), "wrong": ("✗", RED, "wrong"), "not_checkable": ("·", GREY, "not checkable")}
 BIG = ("bytes", "tokens/s")
 """Units whose axis says k, M, G."""
-LEGEND_COLUMNS = 3
+LEGEND_COLUMNS = 2
 LABELS = alt.Axis(labelLimit=420, labelOverlap=False, ticks=False, domain=False)
 """An axis that names every row."""
 Drawing: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart

@@ -165,7 +165,7 @@ def test_terminal_marks_each_line_and_obeys_no_model() -> None:
             terminal.take(event)
         terminal.take({"kind": "step", "text": "\x1b[2J[red]x", "role": "noted", "verdict": "ok", "expected": ""})
     lines = [line.split() for line in shown.get().splitlines()]
-    assert ["11", "+", "5", "=", "17", "✗", "computed,", "should", "be", "16"] in lines
+    assert ["11", "+", "5", "=", "17", "✗", "wrong,", "should", "be", "16"] in lines
     assert ["Answer:", "24", "✓", "checked"] in lines
     assert "\x1b[2J" not in shown.get()
     assert "�[2J[red]x" in shown.get()
