@@ -181,7 +181,7 @@ def test_what_is_missing_is_said(home: Settings, tmp_path: Path, monkeypatch: py
         ({"suites": ["math500"]}, "no data folder: set RIGOR_DATA.*HuggingFaceH4/MATH-500.*downloads no data set"),
         ({"suites": ["gpqa_diamond"], "data": str(tmp_path)}, "no file .*gpqa_diamond.parquet; .*Idavidrein/gpqa"),
         ({"suites": ["held_out"]}, "rigor run synthesize"),
-        ({"suites": [], "models": ["rigor-nothing"]}, "is no registered model and no folder"),
+        ({"suites": [], "models": ["rigor-nothing"]}, "is no registered model"),
         ({"suites": [], "models": ["http://127.0.0.1:1/v1"]}, "#model"),
     ):
         with pytest.raises((ConfigError, LookupError), match=words):

@@ -152,7 +152,7 @@ def test_the_end_of_a_run_says_what_to_look_at_and_those_commands_work(mined: Mi
     assert closer[:4] == ["rigor tables", "rigor show math_corpus", f"rigor trace {made}", "rigor plan mine"]
     tables, _, trace, _ = (rigor(*command.split()[1:]) for command in closer[:4])
     version = mined.tables.view("math_corpus").parts[0][0]
-    assert re.search(rf"^math_corpus +{version} ", shown[0], re.M)
+    assert re.search(rf"^math_corpus +{version} ", tables, re.M)
     assert re.search(r"^classifier +\d+ +train_classifier ", tables, re.M), "models are listed too"
     assert trace.startswith(f"{made}[")
 
