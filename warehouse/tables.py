@@ -40,18 +40,23 @@ class TableView:
     storage_options: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def _files(self) -> list[tuple[str, str]]:
-        """(partition, path below the table) in row order: partitions sorted, files as they were staged."""
+    def _snapshot(self) -> tuple[list[tuple[str, str]], pa.Schema]:
+        """(partition, path below the table) in row order: partitions sorted, files as they were staged; the columns."""
         files: list[tuple[str, str]] = []
         for version, partitions in self.parts:
-            actions = pa.table(self._open(version).get_add_actions(flatten=True))
+            table = self._open(version)
+            actions = pa.table(table.get_add_actions(flatten=True))
             pairs = zip(actions["partition.partition"].to_pylist(), actions["path"].to_pylist(), strict=True)
             files += [(p, path) for p, path in pairs if partitions is None or p in partitions]
-        return sorted(files)
+        return sorted(files), pa.schema(table.schema())
 
-    @cached_property
+    @property
+    def _files(self) -> list[tuple[str, str]]:
+        return self._snapshot[0]
+
+    @property
     def _schema(self) -> pa.Schema:
-        return pa.schema(self._open(self.parts[-1][0]).schema())
+        return self._snapshot[1]
 
     def _open(self, version: int) -> DeltaTable:
         return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))

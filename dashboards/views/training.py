@@ -19,6 +19,8 @@ CURVES = {
     "Health": ("grad_norm", "entropy", "kl", "sampler_gap", "zero_variance_share", "router_violation_max"),
     "Pace": ("learning_rate", "tokens_per_second", "mfu", "memory_bytes"),
 }
+AT_FIRST = 3
+"""Groups that are drawn unasked: a browser takes a fifth of a second for each of their curves."""
 UNITS = {
     "next_token": "nats a token", "mtp_1": "nats a token", "loss": "nats a token",
     "held_out_next_token": "nats a token",
@@ -78,7 +80,7 @@ def _curves(names: dict[str, runs.Attempt]) -> None:
     left, right = st.columns([4, 3])
     chosen = left.multiselect("Runs", list(names), default=alike, key="curve-runs")
     present = [group for group, wanted in CURVES.items() if any(m in names[n].metrics for n in chosen for m in wanted)]
-    groups = right.multiselect("Figures", present, default=present, key=f"curve-groups-{'-'.join(present)}")
+    groups = right.multiselect("Figures", present, default=present[:AT_FIRST], key=f"curve-groups-{'-'.join(present)}")
     log = st.toggle("Logarithmic loss", key="curve-log")
     for group in groups:
         wanted = [m for m in CURVES[group] if any(m in names[n].metrics for n in chosen)]
