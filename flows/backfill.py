@@ -24,7 +24,7 @@ from flows.backfill_months import Outcome, run_months
 from flows.catalogue import FLOWS, configured, entry
 from flows.commands import out, print_plan, warehouse_tables
 from flows.config import ConfigError
-from flows.errors import hushed_prefect
+from flows.run import from_shell
 from flows.runner import Runner
 from flows.settings import Settings
 from flows.triggers import announce
@@ -121,7 +121,7 @@ def backfill_from_shell(config: BackfillConfig) -> None:
         out.print(_as_table([_planned(config, month, configs[month]) for month in configs]))
         return
     try:
-        with hushed_prefect():
+        with from_shell():
             backfill(config)
     except FailedRun as error:
         raise BackfillError(str(error)) from error

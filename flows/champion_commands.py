@@ -22,10 +22,10 @@ def consider_model(candidate: str, profile: str, changes: Sequence[str] | None) 
     """Run the flow for one candidate and print its decision."""
     from flows.champion import ChampionConfig, champion
     from flows.config import load_config
-    from flows.errors import hushed_prefect
+    from flows.run import from_shell
 
     settings = [f"candidate='{candidate}'", *(changes or ())]
-    with hushed_prefect():
+    with from_shell():
         champion(load_config(ChampionConfig, "champion", profile or Settings().profile, settings))
     show_champion()
 

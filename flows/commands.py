@@ -35,9 +35,8 @@ def warehouse_tables() -> Tables:
 def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequence[str] | None) -> None:
     """Run a flow in this process and print what was made, the key figures and where to look closer."""
     from flows.catalogue import configured, entry
-    from flows.errors import hushed_prefect
     from flows.report import ON_PROGRESS
-    from flows.run import start_server
+    from flows.run import from_shell
     from flows.runner import ON_CALL, Runner
     from flows.summary import print_summary
 
@@ -56,9 +55,8 @@ def run_flow(flow: str, profile: str, changes: Sequence[str] | None, paths: Sequ
 
     ON_CALL.set(watch)
     ON_PROGRESS.set(_draw_over)
-    start_server()
     try:
-        with hushed_prefect():
+        with from_shell():
             made = entry(flow).flow(config)
     finally:
         _draw_over("")
@@ -124,7 +122,7 @@ def show_table(table: str, rows: int, columns: str, where: str) -> None:
         view = tables.view(name, int(version) if version else None)
     except TableNotFoundError as error:
         if tables.exists(name):
-            raise LookupError(f"no {table}: the newest is {name}@{tables.view(name).parts[0][0]}") from error
+            raise LookupError(str(error)) from error
         raise LookupError(f"no table {table}; there are: {', '.join(tables.names()) or 'none yet'}") from error
     frame = view.scan()
     names = frame.collect_schema().names()

@@ -11,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run as prefect_run
 from pydantic import BaseModel
 
+from flows.errors import hushed_prefect
 from flows.runner import Runner
 from flows.settings import Settings
 from flows.tracking import git_sha, log_config
@@ -40,6 +41,14 @@ def open_mlflow(settings: Settings, experiment: str) -> None:
     if client.get_experiment_by_name(experiment) is None:
         client.create_experiment(experiment, artifact_location=f"{settings.mlflow_artifact_root()}/{experiment}")
     mlflow.set_experiment(experiment)
+
+
+@contextmanager
+def from_shell() -> Iterator[None]:
+    """Around a flow that a command runs: Ctrl-C stops it alone, and its failure is told once, by `user_errors`."""
+    start_server()
+    with hushed_prefect():
+        yield
 
 
 def start_server() -> None:

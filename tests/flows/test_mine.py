@@ -158,8 +158,8 @@ def test_the_end_of_a_run_says_what_to_look_at_and_those_commands_work(mined: Mi
 
 
 def test_what_is_not_there_is_answered_with_what_is(mined: Mined) -> None:
-    newest = f"math_corpus@{mined.tables.view('math_corpus').parts[0][0]}"
-    with pytest.raises(LookupError, match=rf"no math_corpus@99: the newest is {newest}$"):
+    newest = mined.tables.view("math_corpus").parts[0][0]
+    with pytest.raises(LookupError, match=rf"^table math_corpus has no version 99; the newest is {newest}$"):
         commands.show_table("math_corpus@99", 1, "", "")
     with pytest.raises(ValueError, match=r'unable to find column "lang".*"language"[^\n]*$'):
         commands.show_table("math_corpus", 1, "", "lang = 'de'")
