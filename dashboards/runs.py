@@ -37,6 +37,8 @@ class Attempt:
     task_run: str
     """Prefect task run id, or flow run id."""
     metrics: dict[str, float]
+    warnings: tuple[str, ...] = ()
+    """What it warned of, in its order."""
 
     @property
     def partitions(self) -> str:
@@ -82,6 +84,7 @@ def _attempt(run: Any, flow: str) -> Attempt:
         seconds=max((ended - started).total_seconds(), 0.0),
         task_run=tags.get("prefect_task_run") or tags.get("prefect_flow_run", ""),
         metrics={k: v for k, v in run.data.metrics.items() if not k.startswith(TALKATIVE)},
+        warnings=tuple(tags[k] for k in sorted(tags) if k.startswith("warning.")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ FlowName = Annotated[str, typer.Argument(help=FLOW_NAMES)]
 Profile = Annotated[str, typer.Option("--profile", help="laptop, gpu or cluster.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="key=value of the flow's config; repeatable.")]
 EngineKind = Annotated[str, typer.Option("--engine", help="local, ray or slurm: where CPU-bound stages run.")]
+Format = Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")]
 Paths = Annotated[
     list[str] | None, typer.Option("--paths", help="Crawl files, folders, path lists or URLs; repeatable.")
 ]
@@ -96,13 +97,14 @@ def trace(
         str, typer.Argument(help="Row id or its beginning, NAME@version:ID, NAME, NAME@version, or fingerprint.")
     ] = "",
     direction: Annotated[
-        str, typer.Option(help="up: what it was made from; down: what was made from it; both.")
+        Literal["up", "down", "both"],
+        typer.Option(help="up: what it was made from; down: what was made from it; both."),
     ] = "up",
     depth: Annotated[int, typer.Option(min=1, max=1000, help="Steps to go, in each direction.")] = 64,
     rows: Annotated[int, typer.Option(min=1, max=10_000, help="Rows shown of one table in one step.")] = 20,
     sample: Annotated[int, typer.Option(min=0, max=1000, help="Rows drawn from each table a model learned from.")] = 0,
     models: Annotated[bool, typer.Option(help="Go on through models; else follow rows alone.")] = True,
-    form: Annotated[str, typer.Option("--format", help="text, json or svg.")] = "text",
+    form: Annotated[Literal["text", "json", "svg"], typer.Option("--format", help="How to print.")] = "text",
     to: Annotated[Path | None, typer.Option("--to", help="File to write instead of the terminal.")] = None,
     crawl: Annotated[
         list[str] | None, typer.Option("--crawl", help="Where the WARC files lie, to check bytes.")
@@ -128,12 +130,12 @@ def diff(
     first: Annotated[str, typer.Argument(help="NAME@version, NAME, a fingerprint, or an MLflow or Prefect run id.")],
     second: Annotated[str, typer.Argument(help="The other one, of the same kind.")],
     samples: Annotated[int, typer.Option(min=0, max=100, help="Rows shown of each kind of difference.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    form: Format = "text",
 ) -> None:
     """Say what differs between two artifacts or two runs: config, inputs, code, rows, metrics."""
     from flows.diff import diff as compare
 
-    compare(first, second, samples, as_json=as_json)
+    compare(first, second, samples, form)
 
 
 @app.command()
@@ -142,12 +144,12 @@ def cost(
     suite: Annotated[str, typer.Option(help="Suite by whose score the cost is divided.")] = "",
     metric: Annotated[str, typer.Option(help="Score of that suite.")] = "pass@1",
     against: Annotated[str, typer.Option(help="A model to compare with: cost of each point gained.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    form: Format = "text",
 ) -> None:
     """Time, energy and money of an artifact and of all it was made from, each stage call counted once."""
     from flows.cost import cost as tell
 
-    tell(target, suite, metric, against, as_json=as_json)
+    tell(target, suite, metric, against, form)
 
 
 @app.command()

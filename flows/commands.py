@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -23,7 +24,9 @@ from warehouse.tables import TableNotFoundError, Tables
 if TYPE_CHECKING:
     from flows.runner import Call
 
-out = Console(soft_wrap=True)
+PIPED_WIDTH = 200
+"""Characters of a line where nobody says how long one is: a file, a pipe, a log."""
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
 def warehouse_tables() -> Tables:

@@ -18,7 +18,7 @@ from warehouse.lineage import Lineage
 from warehouse.prices import Prices
 
 
-def cost(target: str, suite: str, metric: str, against: str, *, as_json: bool) -> None:
+def cost(target: str, suite: str, metric: str, against: str, form: str) -> None:
     """Print what `target` took, stage by stage; with a suite, what a point of its score cost.
 
     Raises:
@@ -29,7 +29,7 @@ def cost(target: str, suite: str, metric: str, against: str, *, as_json: bool) -
     told = as_data(entries, prices)
     if suite:
         told["score"] = point(lineage, entries, target, suite, metric, against, prices)
-    if as_json:
+    if form == "json":
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
         _print(told, prices)

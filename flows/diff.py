@@ -23,17 +23,17 @@ from warehouse.lineage import Lineage, ref_of
 from warehouse.tables import Tables, TableView
 
 
-def diff(first: str, second: str, samples: int, *, as_json: bool) -> None:
+def diff(first: str, second: str, samples: int, form: str) -> None:
     """Print what differs.
 
     Raises:
         LookupError: nothing has that name or id.
-        ValueError: one is an artifact and the other a run.
+        ValueError: they are not of one kind.
     """
     settings = Settings()
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri())
     told = compare(Lineage(Tables(settings.warehouse_uri(), settings.storage_options)), first, second, samples)
-    if as_json:
+    if form == "json":
         sys.stdout.write(json.dumps(told, indent=2, default=str) + "\n")
     else:
         show(told)
@@ -53,6 +53,9 @@ def artifacts(lineage: Lineage, lefts: Sequence[Call], rights: Sequence[Call], s
     """Two artifacts: the newest call of each tells config, inputs and code; rows are those of all its partitions."""
     calls = {call["fingerprint"]: call for call in lineage.calls().iter_rows(named=True)}
     left, right = lefts[-1], rights[-1]
+    if left["kind"] != right["kind"]:
+        kinds = " and ".join(f"{ref_of(call)} is a {call['kind']}" for call in (left, right))
+        raise ValueError(f"{kinds}: compare two of one kind")
     same = [c["digest"] for c in lefts] == [c["digest"] for c in rights]
     told = {
         "kind": "artifacts",
@@ -67,7 +70,7 @@ def artifacts(lineage: Lineage, lefts: Sequence[Call], rights: Sequence[Call], s
         "origins": [] if same else list(origins(left, right, calls, set())),
         "metrics": differing(_metrics(left), _metrics(right)),
     }  # fmt: skip
-    if left["kind"] == right["kind"] == "table" and not same:
+    if left["kind"] == "table" and not same:
         told["rows"] = asdict(diff_rows(_view(lineage, lefts), _view(lineage, rights), samples))
     return told
 

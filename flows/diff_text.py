@@ -95,7 +95,7 @@ def _pairs(title: str, pairs: dict[str, Any]) -> None:
     for key, (left, right) in whole_first[:METRICS_SHOWN]:
         out.print(f"  {escape(key)}: {escape(_short(left))} → {escape(_short(right))}", highlight=False)
     if len(pairs) > METRICS_SHOWN:
-        out.print(f"  and {len(pairs) - METRICS_SHOWN} more (`--json` has them)")
+        out.print(f"  and {len(pairs) - METRICS_SHOWN} more (`--format json` has them)")
 
 
 def _short(value: Any, chars: int = VALUE_CHARS) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import Counter
@@ -25,6 +26,10 @@ from warehouse.tables import Tables
 
 PROGRESS_SECONDS = METRICS_SECONDS = 1.0
 SPOOL_ROWS = 8_192
+MOST_WARNINGS = 20
+"""Of one stage call, as tags; all are in the log."""
+
+log = logging.getLogger(__name__)
 
 ON_PROGRESS: ContextVar[Callable[[str], None]] = ContextVar("ON_PROGRESS", default=lambda _: None)
 """Told when a stage begins and how far it is; the command line draws a line of it."""
@@ -44,6 +49,7 @@ class StageReport:
         self.reasons: Counter[str] = Counter()
         self._points: list[Metric] = []
         self._last_points = time.monotonic()
+        self._warnings = 0
         self._progress: UUID | None = None
         self._last_progress = 0.0
         self._spool = scratch / "rejects.arrow"
@@ -100,6 +106,13 @@ class StageReport:
             [{k: _plain(v) for k, v in row.items()} for row in rows], key=_key(f"{self.stage}-{name}")
         )
         mlflow.MlflowClient().log_dict(self.run_id, {"rows": _plain(rows)}, f"tables/{name}.json")
+
+    def warn(self, text: str) -> None:
+        """To the log under the stage's name, and a tag of the MLflow run, which the page Training shows."""
+        log.warning("%s: %s", self.stage, text)
+        if self._warnings < MOST_WARNINGS:
+            mlflow.MlflowClient().set_tag(self.run_id, f"warning.{self._warnings:02d}", text)
+        self._warnings += 1
 
     def rows_in(self, count: int) -> None:
         """Count rows read."""

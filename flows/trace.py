@@ -25,20 +25,13 @@ SHOWN = ("url", "crawl_date", "language", "score", "cluster_size", "source_file"
 """Columns printed of a row, where it has them; `--format json` gives all."""
 SHOWN_CHARS = 90
 
-DIRECTIONS = ("up", "down", "both")
-FORMATS = ("text", "json", "svg")
-
 
 def trace(target: str, direction: str, form: str, limits: Limits, to: Path | None, crawl: Sequence[str] | None) -> None:
     """Print what a walk from `target` finds; on the way up, check that the bytes at its end are the page.
 
     Raises:
         LookupError: no such row, artifact or model.
-        ValueError: an unknown direction or format.
     """
-    for value, known in ((direction, DIRECTIONS), (form, FORMATS)):
-        if value not in known:
-            raise ValueError(f"{value!r} is none of {', '.join(known)}")
     found = Walk(Lineage(warehouse_tables()), limits).trace(target, direction)
     if form == "text":
         text = "\n".join(lines(found)) + "\n"

@@ -84,6 +84,9 @@ class Report(Protocol):
     def table(self, name: str, frame: pl.DataFrame) -> None:
         """A small table (at most a few hundred rows) to look at."""
 
+    def warn(self, text: str) -> None:
+        """Something that a user can act on."""
+
     def rows_in(self, count: int) -> None:
         """Add to the rows read; at the end rows in = rows out + rows rejected, or the stage fails."""
 

@@ -6,7 +6,7 @@ Time comes from `lineage`; GPU time and energy from `ledger`, or by estimate for
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -60,22 +60,20 @@ class Ledger:
         full = {"id": row_id(row["mlflow_run"]), "parents": [], "partition": "all", **row}
         self.tables.commit(LEDGER, [pl.from_dicts([full], schema=pl.Schema(LEDGER.arrow))], partitions=None)
 
-    def bill(self, roots: Iterable[Call], watts_a_core: float) -> list[Entry]:
-        """Every stage call that `roots` (rows of the lineage table) come from, themselves included, oldest first.
+    def bill(self, roots: Sequence[Call], watts_a_core: float) -> list[Entry]:
+        """One of `bills`."""
+        return self.bills([roots], watts_a_core)[0]
+
+    def bills(self, targets: Sequence[Sequence[Call]], watts_a_core: float) -> list[list[Entry]]:
+        """For each target (rows of the lineage table): every stage call that it comes from, itself too, oldest first.
 
         `watts_a_core` estimates the energy of calls without a row in the ledger, from their CPU time.
         """
-        used = self._used()
-        entries = []
-        for together in ancestry(roots, self.lineage.calls().to_dicts()):
-            call = together[0]
-            known = used.get(call["mlflow_run"])
-            joules, method = call["cpu_seconds"] * watts_a_core, f"not recorded: CPU seconds at {watts_a_core:g} W"
-            if known is not None:
-                joules, method = known["energy_joules"], known["method"]
-            use = Use(1, call["seconds"], call["cpu_seconds"], known["gpu_seconds"] if known else 0.0, joules)
-            entries.append(Entry(call["stage"], tuple(str(ref_of(c)) for c in together), use, method))
-        return entries
+        used, calls = self._used(), self.lineage.calls().to_dicts()
+        return [
+            [_entry(together, used.get(together[0]["mlflow_run"]), watts_a_core) for together in ancestry(roots, calls)]
+            for roots in targets
+        ]
 
     def _used(self) -> dict[str, dict[str, Any]]:
         """Rows of the ledger by MLflow run; a call that was killed and made again has the newest."""
@@ -83,6 +81,16 @@ class Ledger:
             return {}
         rows = self.tables.view(LEDGER.name).scan().collect().sort("started")
         return {row["mlflow_run"]: row for row in rows.iter_rows(named=True)}
+
+
+def _entry(together: Sequence[Call], known: Call | None, watts_a_core: float) -> Entry:
+    """A stage call's line of a bill, from its lineage rows and its row of the ledger."""
+    call = together[0]
+    joules, method = call["cpu_seconds"] * watts_a_core, f"not recorded: CPU seconds at {watts_a_core:g} W"
+    if known is not None:
+        joules, method = known["energy_joules"], known["method"]
+    use = Use(1, call["seconds"], call["cpu_seconds"], known["gpu_seconds"] if known else 0.0, joules)
+    return Entry(call["stage"], tuple(str(ref_of(c)) for c in together), use, method)
 
 
 def ancestry(roots: Iterable[Call], calls: Iterable[Call]) -> list[list[Call]]:

@@ -27,7 +27,7 @@ def page() -> None:
     made = sorted(newest, key=lambda c: c["kind"] != "model")
     names = list(dict.fromkeys(f"{c['name']}@{c['version']}" for c in made))
     target = st.selectbox("Artifact, models first", names, key="cost-target")
-    entries = _bill(Source().warehouse, _heads(), target, prices["watts_a_core"])
+    (entries,) = _bills(Source().warehouse, _heads(), (target,), prices["watts_a_core"])
     total = sum((e.use for e in entries), Use())
     _figures(total, prices)
     _stages(entries, prices)
@@ -54,9 +54,9 @@ def _prices() -> dict[str, float]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _bill(uri: str, heads: tuple[int, int], target: str, watts_a_core: float) -> list[Entry]:  # noqa: ARG001 heads are for the cache
+def _bills(uri: str, heads: tuple[int, int], targets: tuple[str, ...], watts_a_core: float) -> list[list[Entry]]:  # noqa: ARG001 heads are for the cache
     lineage = Lineage(Tables(uri, Source().storage_options))
-    return Ledger(lineage).bill(lineage.called(target), watts_a_core)
+    return Ledger(lineage).bills([lineage.called(target) for target in targets], watts_a_core)
 
 
 def _heads() -> tuple[int, int]:
@@ -120,17 +120,15 @@ def _accuracy(prices: dict[str, float]) -> None:
     metric = cells[1].selectbox("Metric", metrics, key=f"cost-metric-{suite}")
     made = read.calls().filter(pl.col("kind") == "model").iter_rows(named=True)
     newest = {c["name"]: f"{c['name']}@{c['version']}" for c in made}
-    rows = []
-    for row in scores.filter((pl.col("suite") == suite) & (pl.col("metric") == metric)).iter_rows(named=True):
-        if row["model"] not in newest:
-            continue  # a folder or a server: nothing here made it
-        bill = _bill(Source().warehouse, _heads(), newest[row["model"]], prices["watts_a_core"])
-        spent = money(sum((e.use for e in bill), Use()), prices)
-        rows.append({"model": newest[row["model"]], "money": spent, **{c: row[c] for c in ("value", "low", "high")}})
-    if not rows:
+    of_model = pl.col("model").replace_strict(newest, default=None)  # null: a folder or a server, not made here
+    chosen = scores.filter((pl.col("suite") == suite) & (pl.col("metric") == metric)).with_columns(of_model)
+    chosen = chosen.drop_nulls("model")
+    if chosen.is_empty():
         st.caption("None of the models with this score was made here.")
         return
-    frame = pl.DataFrame(rows)
+    bills = _bills(Source().warehouse, _heads(), tuple(chosen["model"]), prices["watts_a_core"])
+    spent = [money(sum((e.use for e in bill), Use()), prices) for bill in bills]
+    frame = chosen.select("model", pl.Series("money", spent), "value", "low", "high")
     base = alt.Chart(frame).encode(
         x=alt.X("money:Q", title=f"money for the model and all before it ({Source().currency})",
                 scale=alt.Scale(zero=False, padding=30), axis=alt.Axis(format=",.4~r", tickCount=6)),

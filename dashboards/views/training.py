@@ -81,6 +81,7 @@ def _curves(names: dict[str, runs.Attempt]) -> None:
     chosen = left.multiselect("Runs", list(names), default=alike, key="curve-runs")
     present = [group for group, wanted in CURVES.items() if any(m in names[n].metrics for n in chosen for m in wanted)]
     groups = right.multiselect("Figures", present, default=present[:AT_FIRST], key=f"curve-groups-{'-'.join(present)}")
+    _warnings({name: names[name].warnings for name in chosen})
     log = st.toggle("Logarithmic loss", key="curve-log")
     for group in groups:
         wanted = [m for m in CURVES[group] if any(m in names[n].metrics for n in chosen)]
@@ -94,6 +95,16 @@ def _curves(names: dict[str, runs.Attempt]) -> None:
             frame = _series(names, chosen, metric)
             with cells[index % 2]:
                 _curve(frame, metric, [n for n in chosen if n in set(frame["run"])], log=log and group == "Loss")
+
+
+def _warnings(by_run: dict[str, tuple[str, ...]]) -> None:
+    count = sum(len(texts) for texts in by_run.values())
+    if not count:
+        return
+    with st.expander(f"{count} {'warning' if count == 1 else 'warnings'}", icon=":material/warning:"):
+        for run, texts in by_run.items():
+            for text in texts:
+                st.markdown(f"**{look.md(run)}**: {look.md(text)}")
 
 
 def _curve(frame: pl.DataFrame, metric: str, order: list[str], *, log: bool = False) -> None:

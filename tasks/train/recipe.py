@@ -6,7 +6,6 @@ part of a fingerprint.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -23,8 +22,6 @@ from model.losses import AnyObjective
 from model.train.config import AdamWOptions, GuardOptions, ScheduleOptions, TrainConfig, TwoPhase
 from model.train.launch import launch
 from tasks.stage import Inputs, Report, StageConfig
-
-log = logging.getLogger(__name__)
 
 
 def _named(value: Any) -> Any:
@@ -159,7 +156,7 @@ def pass_on(report: Report, curves: Curves, event: dict[str, Any]) -> None:
     elif kind == "progress":
         report.progress(event["done"], event["total"], "steps")
     elif kind == "warning":
-        log.warning("%s", event["text"])
+        report.warn(event["text"])
 
 
 def report_drop(curves: Curves, report: Report) -> None:

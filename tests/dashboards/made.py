@@ -77,6 +77,8 @@ class Made:
         run = self.client.create_run(experiment, begun, run_name=f"{stage} {partitions}").info.run_id
         points = [Metric(name, v, begun + i, i) for name, vs in (metrics or {}).items() for i, v in enumerate(vs)]
         tags = [RunTag("stage", stage), RunTag("fingerprint", print_), RunTag("mlflow.parentRunId", "flow")]
+        if stage == "reinforce_zero":
+            tags.append(RunTag("warning.00", f"nobody is right. {HOSTILE}"))
         for start in range(0, max(len(points), 1), 900):
             self.client.log_batch(run, points[start : start + 900], [Param("seed", "0")] if start == 0 else [], tags)
         self.client.set_terminated(run, status, begun + int(SECONDS * 1000))

@@ -151,6 +151,8 @@ def test_curves_are_what_was_logged(looking: Made) -> None:
     app = shown("training")
     app.multiselect(key="curve-runs").set_value(app.multiselect(key="curve-runs").options).run()
     assert "next\\_token" in words(clean(app))
+    assert [box.label for box in app.expander] == ["1 warning"]
+    assert look.md(f"nobody is right. {HOSTILE}") in words(app)
 
 
 @pytest.mark.parametrize("name", ["Router load", "Rewards and length"])

@@ -53,7 +53,7 @@ def test_a_diff_shows_whole_figures_before_those_of_parts(capsys: pytest.Capture
     diff_text._pairs("metrics", {**parts, "reward": [0.5, 0.75]})
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "  reward: 0.5 → 0.75"
-    assert lines[-1] == "  and 1 more (`--json` has them)"
+    assert lines[-1] == "  and 1 more (`--format json` has them)"
 
 
 def test_a_wrong_step_is_not_called_verified(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,7 @@ def make_numbers(config: Count, inputs: Inputs, report: Report) -> Iterator[pl.D
     for step, n in enumerate(kept):
         report.metric("largest", n, step)
         report.progress(step + 1, len(kept))
+    report.warn(f"{len(kept)} numbers are few")
     yield frame(NUMBERS, kept, [[] for _ in kept])
 
 
@@ -187,7 +188,9 @@ def test_rejects_are_quarantined_once_with_reason_and_source(home: Settings) -> 
     assert set(rows["fingerprint"]) == {runner.calls[0].fingerprint}
 
 
-def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(home: Settings) -> None:
+def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(
+    home: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     runner, parent = in_flow(chain(count=8))
     client = mlflow.MlflowClient()
     call = runner.lineage.call_of(runner.calls[1].ref)
@@ -202,7 +205,10 @@ def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(hom
     profile = json.loads(inputs[str(made)].dataset.profile)
     assert profile == {"rows": 5, "version": made.version, "sha256": made.digest}
     assert json.loads(inputs[str(read)].dataset.schema)["n"] == "int64"
-    curve = client.get_metric_history(runner.lineage.call_of(read)["mlflow_run"], "largest")
+    maker = runner.lineage.call_of(read)["mlflow_run"]
+    assert client.get_run(maker).data.tags["warning.00"] == "5 numbers are few"
+    assert "make_numbers: 5 numbers are few" in caplog.messages
+    curve = client.get_metric_history(maker, "largest")
     assert [(m.step, m.value) for m in sorted(curve, key=lambda m: m.step)] == [(0, 1), (1, 2), (2, 4), (3, 5), (4, 7)]
     assert client.get_run(parent).data.metrics["make_numbers.rows_rejected"] == 3
 

@@ -115,7 +115,7 @@ def test_missing_indexes_are_said_and_can_be_written(made: dict[str, tuple[Runne
 
 def test_a_diff_of_artifacts_tells_config_rows_metrics_and_where_they_part(made: dict[str, tuple[Runner, str]]) -> None:
     pair = [artifact(made, flow, 1) for flow in ("modelled", "longer")]
-    told = json.loads(rigor("diff", *pair, "--json"))
+    told = json.loads(rigor("diff", *pair, "--format", "json"))
     assert told["config"] == {"offset": [0, 1]}
     numbers = [artifact(made, flow, 0) for flow in ("modelled", "longer")]
     assert [[i["name"], i["left"].split()[0], i["right"].split()[0]] for i in told["inputs"]] == [["numbers", *numbers]]
@@ -127,7 +127,7 @@ def test_a_diff_of_artifacts_tells_config_rows_metrics_and_where_they_part(made:
     assert told["metrics"]["rows_out"] == [4.0, 6.0]
     assert told["code"]["git_sha"][0] == told["code"]["git_sha"][1]
     by_print = [made[flow][0].calls[1].fingerprint for flow in ("modelled", "longer")]
-    assert json.loads(rigor("diff", *by_print, "--json")) == told
+    assert json.loads(rigor("diff", *by_print, "--format", "json")) == told
     text = rigor("diff", *pair)
     assert "offset: 0 → 1" in text
     assert f"make_numbers: {numbers[0]} and {numbers[1]}: config count" in text
@@ -136,7 +136,7 @@ def test_a_diff_of_artifacts_tells_config_rows_metrics_and_where_they_part(made:
 
 def test_a_diff_of_runs_goes_stage_by_stage_to_where_they_part(made: dict[str, tuple[Runner, str]]) -> None:
     runs = {name: run_id for name, (_, run_id) in made.items()}
-    told = json.loads(rigor("diff", runs["modelled"], runs["shifted"], "--json"))
+    told = json.loads(rigor("diff", runs["modelled"], runs["shifted"], "--format", "json"))
     assert [(s["stage"], s["left"] == s["right"], s["right"] is None) for s in told["stages"]] == [
         ("make_numbers", True, False), ("square", False, False), ("fit", False, True),
         ("fit_and_square", False, True), ("apply_model", False, True),
@@ -145,18 +145,20 @@ def test_a_diff_of_runs_goes_stage_by_stage_to_where_they_part(made: dict[str, t
     assert told["first"]["config"] == {"offset": [0, 3]}
     assert "they part at square" in rigor("diff", runs["modelled"], runs["shifted"])
     prefect = [mlflow.MlflowClient().get_run(runs[name]).data.tags["prefect_flow_run"] for name in ("shifted", "again")]
-    same = json.loads(rigor("diff", *prefect, "--json"))
+    same = json.loads(rigor("diff", *prefect, "--format", "json"))
     assert same["parted_at"] is None, "the second was reused whole, and is listed whole"
     assert len(same["stages"]) == 2
     with pytest.raises(ValueError, match="not of one kind"):
         rigor("diff", runs["modelled"], "squares@1")
+    with pytest.raises(ValueError, match="sum-model@1 is a model and squares@1 is a table: compare two of one kind"):
+        rigor("diff", "sum-model@1", "squares@1")
     with pytest.raises(LookupError, match="no artifact"):
         rigor("diff", "0" * 32, "squares@1")
 
 
 def test_costs_are_recorded_by_the_runner_and_added_up(made: dict[str, tuple[Runner, str]]) -> None:
     runner, _ = made["modelled"]
-    told = json.loads(rigor("cost", "sum-model", "--json"))
+    told = json.loads(rigor("cost", "sum-model", "--format", "json"))
     cpu = sum(runner.lineage.call_of(call.ref)["cpu_seconds"] for call in runner.calls[:3] if call.ref)
     assert list(told["stages"]) == ["make_numbers", "square", "fit"]
     assert told["total"]["cpu_seconds"] == pytest.approx(cpu)

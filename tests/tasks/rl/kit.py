@@ -110,6 +110,7 @@ class Listener:
         self.figures: list[str] = []
         self.tables: dict[str, pl.DataFrame] = {}
         self.rejected: list[RejectedRow] = []
+        self.warnings: list[str] = []
         self.read = 0
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
@@ -127,6 +128,9 @@ class Listener:
 
     def table(self, name: str, frame: pl.DataFrame) -> None:
         self.tables[name] = frame
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def rows_in(self, count: int) -> None:
         self.read += count
