@@ -15,6 +15,8 @@ from dashboards.source import Source
 FRESH_SECONDS = 5.0
 MOST_RUNS = 400
 """Newest runs that the pages look at."""
+SKEW_SECONDS = 600.0
+"""By which the clocks of machines that write runs may differ."""
 TALKATIVE = ("load.", "router_violation_0")
 """Metrics that come once a layer and expert."""
 
@@ -51,12 +53,26 @@ def client(uri: str) -> mlflow.MlflowClient:
     return mlflow.MlflowClient(uri)
 
 
+@st.cache_resource(ttl=600.0, max_entries=8, show_spinner=False)
+def _known(uri: str) -> dict[str, Attempt]:  # noqa: ARG001 what is kept is kept for a store
+    """Runs by id as they were seen last: MLflow takes milliseconds for each, and one that ended does not change."""
+    return {}
+
+
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=8, show_spinner=False)
 def _attempts(uri: str) -> list[Attempt]:
-    reader = client(uri)
+    reader, known = client(uri), _known(uri)
     experiments = {e.experiment_id: e.name for e in reader.search_experiments()}
-    found = reader.search_runs(list(experiments), max_results=MOST_RUNS, order_by=["attributes.start_time DESC"])
-    return [_attempt(run, experiments[run.info.experiment_id]) for run in found]
+    before = list(known.values())
+    newest = max((attempt.started.timestamp() for attempt in before), default=0.0)
+    asked = [f"attributes.start_time > {int(max(newest - SKEW_SECONDS, 0) * 1000)}"]
+    if open_ := ", ".join(f"'{attempt.run}'" for attempt in before if attempt.status == "RUNNING"):
+        asked.append(f"attributes.run_id IN ({open_})")
+    for which in asked:
+        found = reader.search_runs(list(experiments), which, max_results=MOST_RUNS,
+                                   order_by=["attributes.start_time DESC"])  # fmt: skip
+        known.update({run.info.run_id: _attempt(run, experiments[run.info.experiment_id]) for run in found})
+    return sorted(known.values(), key=lambda attempt: attempt.started, reverse=True)[:MOST_RUNS]
 
 
 def attempts() -> list[Attempt]:

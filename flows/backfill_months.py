@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,14 @@ def run_months(flow: str, configs: Mapping[str, Any], *, parallel: int, newest_f
 
     A month yields to the months before it (docs/decisions/0003), so its rows depend on what was there when it ran. The
     second pass, oldest first and one at a time, reuses whatever is right already, and a month of which all is there
-    takes no process. Where no classifier exists, the oldest month trains one before the others start, whatever the
-    order.
+    takes no process. Where no classifier exists, the oldest month that can trains one before the others start, whatever
+    the order.
     """
-    alone = [] if Lineage(warehouse_tables()).current("classifier") else [min(configs)]
-    order = [m for m in sorted(configs, reverse=newest_first) if m not in alone]
-    outcomes = _pass(flow, configs, alone, 1) | _pass(flow, configs, order, parallel)
+    lineage, left = Lineage(warehouse_tables()), sorted(configs)
+    outcomes: dict[str, Outcome] = {}
+    while left and lineage.current("classifier") is None:
+        outcomes |= _pass(flow, configs, [left.pop(0)], 1)
+    outcomes |= _pass(flow, configs, sorted(left, reverse=newest_first), parallel)
     if parallel > 1 or newest_first:
         again = [month for month in sorted(configs) if outcomes[month].state != "failed"]
         for month, outcome in _pass(flow, configs, again, 1).items():
@@ -99,14 +102,13 @@ def _pass(flow: str, configs: Mapping[str, Any], order: Sequence[str], parallel:
 
 
 def _unchanged(flow: str, month: str, config: Any) -> Outcome | None:
-    """The month as planned, if every artifact of it exists and what it returns is what the tables hold now."""
+    """The month as planned, if every artifact of it exists and the tables hold now what it would leave in them."""
     runner, started = Runner(Settings(), dry=True), time.monotonic()
     try:
         returned = entry(flow).stages(runner, config)
-        held = all(map(runner.is_current, returned))
     except (ConfigError, LookupError, OSError, TableNotFoundError):
         return None  # its process runs into the same, and lists it
-    if not held or any(call.state != "cached" for call in runner.calls):
+    if runner.stale or any(call.state != "cached" for call in runner.calls):
         return None
     return Outcome(month, "unchanged", returned=[str(ref) for ref in returned], made=_last_made(runner.calls),
                    reused=len(runner.calls), seconds=time.monotonic() - started)  # fmt: skip
@@ -143,7 +145,7 @@ class Month:
             self.errors.seek(0)
             last = (self.errors.read().strip().splitlines() or [""])[-1]
         seconds = time.monotonic() - self.started
-        if text:
+        with suppress(json.JSONDecodeError):  # nothing, or cut off: it was killed before or while it wrote
             return Outcome(self.name, **json.loads(text), seconds=seconds)
         code = self.process.returncode
         died = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

@@ -66,17 +66,28 @@ def run_champion(run: Runner, config: ChampionConfig) -> tuple[ArtifactRef, ...]
     ref = run.call(COMPARE_MODELS, rule, given, [f"{candidate}.{holder or 'first'}"])
     if ref is None or run.dry:
         return ()
+    if held_by(run) != holder:  # another run has decided meanwhile, so this one compared with the wrong model
+        return run_champion(run, config)
     decision = run.view([ref]).scan().drop("parents").collect()
     _record(candidate, holder, decision)
     return (ref,)
 
 
 def held_by(run: Runner) -> ArtifactRef | None:
-    """The model version that holds the alias, if one does."""
-    for model in mlflow.MlflowClient().search_registered_models():
-        if ALIAS in model.aliases:
-            return model_version(run, f"{model.name}@{model.aliases[ALIAS]}")
-    return None
+    """The model version that holds the alias, if one does.
+
+    Where two hold it, a run was killed between giving it and taking it away: the later decision counts.
+    """
+    found = [model_version(run, f"{name}@{version}") for name, version in _holders()]
+    decisions = run.lineage.calls().filter(pl.col("stage") == "compare_models")["config"]
+    order = {json.loads(config)["candidate"]: number for number, config in enumerate(decisions)}
+    return max(found, key=lambda model: order.get(str(model), -1), default=None)
+
+
+def _holders() -> list[tuple[str, str]]:
+    """(name, version) of the house's models that hold the alias; the registry may be other projects' too."""
+    models = mlflow.MlflowClient().search_registered_models("name LIKE 'rigor-%'", max_results=1000)
+    return [(model.name, model.aliases[ALIAS]) for model in models if ALIAS in model.aliases]
 
 
 def model_version(run: Runner, text: str) -> ArtifactRef:
@@ -120,7 +131,11 @@ def _answers(run: Runner, model: ArtifactRef) -> dict[tuple[str, str], ArtifactR
 
 
 def _record(candidate: ArtifactRef, holder: ArtifactRef | None, decision: pl.DataFrame) -> None:
-    """The numbers as tags of the candidate's version; and the alias, if it was won."""
+    """The numbers as tags of the candidate's version; and the alias, if it was won.
+
+    It is given before it is taken away: a kill in between must not leave the house without a champion, whose place
+    anybody could take.
+    """
     client = mlflow.MlflowClient()
     taken, reason = decision.row(0, named=True)["taken"], decision.row(0, named=True)["reason"]
     tags = {
@@ -134,6 +149,7 @@ def _record(candidate: ArtifactRef, holder: ArtifactRef | None, decision: pl.Dat
     for name, value in tags.items():
         client.set_model_version_tag(candidate.name, str(candidate.version), name, value)
     if taken:
-        if holder is not None and holder.name != candidate.name:
-            client.delete_registered_model_alias(holder.name, ALIAS)
         client.set_registered_model_alias(candidate.name, ALIAS, str(candidate.version))
+        for name, _ in _holders():
+            if name != candidate.name:
+                client.delete_registered_model_alias(name, ALIAS)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
+from flows.console import PlainConsole
 from flows.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Common Crawl shards in, a reasoning model out: one DAG, every artifact versioned.")  # fmt: skip
-out = Console()
+out = PlainConsole()
 
 FLOW_NAMES = "r1 (all of it), mine, synthesize, pretrain, zero, cold_start, reason, reject, align, distill, evaluate."
 FlowName = Annotated[str, typer.Argument(help=FLOW_NAMES)]
@@ -72,7 +72,7 @@ def backfill(
 
 @app.command()
 def tables() -> None:
-    """List the tables: versions, rows, partitions."""
+    """List the tables (versions, rows, partitions) and the models."""
     from flows.commands import list_tables
 
     list_tables()
@@ -227,7 +227,7 @@ def champion(
 
 @app.command()
 def ask(
-    problem: Annotated[str, typer.Argument(help='The problem, such as "2x + 5 = 15".')],
+    problem: Annotated[str, typer.Argument(help='The problem, such as "7 + 6 + 12 + 9".')],
     model: Annotated[
         list[str] | None,
         typer.Option("--model", help="NAME or NAME@version of a model; repeatable. Default: the best."),

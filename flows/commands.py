@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.console import PlainConsole, plain
 from flows.settings import Settings
 from warehouse.lineage import Lineage
 from warehouse.schema import TABLES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 200
 """Characters of a line where nobody says how long one is: a file, a pipe, a log."""
-out = Console(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
+out = PlainConsole(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
 
 
 def warehouse_tables() -> Tables:
@@ -161,8 +162,8 @@ def extract_page(file: str, url: str, *, formulas_only: bool) -> None:
     found = extract(html, url)
     if found.reject is not None:
         raise ValueError(f"{file}: {found.reject.reason} {found.reject.detail}".rstrip())
-    sys.stdout.write("\n".join(found.formulas) if formulas_only else found.text)
-    sys.stdout.write("\n")
+    text = "\n".join(found.formulas) if formulas_only else found.text
+    sys.stdout.write((plain(text) if sys.stdout.isatty() else text) + "\n")
     carriers = ", ".join(found.carriers) or "none"
     Console(stderr=True).print(
         f"title: {found.title!r}; {len(found.formulas)} formulas; carriers: {carriers}", markup=False
@@ -180,7 +181,7 @@ def write_domain_review(file: Path) -> None:
         raise LookupError("no domains yet; `rigor run mine` makes them")
     read = [tables.view(ref.name, ref.version).scan().collect() for ref in (domains, scores)]
     write_review(read[0], file, read[1])
-    out.print(f"wrote {file}: edit the decisions, then `rigor run mine --set review={file}`")
+    out.print(f"wrote {file}: edit the decisions, then mine again as before, with `--set review={file}`")
 
 
 def _line(call: Call) -> str:

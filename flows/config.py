@@ -42,6 +42,8 @@ def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[
         place = data
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {change!r}: {flow}.{parent} is a value and has no keys of its own")
         place[leaf] = _value(text)
     try:
         return model.model_validate(data)

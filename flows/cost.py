@@ -57,8 +57,8 @@ def point(
     points = value * 100
     if against:
         base = _bill(lineage, against, prices)
-        shared = {entry.artifacts for entry in base}
-        entries = [entry for entry in entries if entry.artifacts not in shared]
+        shared = {entry.run for entry in base}  # a call's artifacts may differ: rollouts may lead to one side alone
+        entries = [entry for entry in entries if entry.run not in shared]
         told["against"] = {"model": against, "value": score(lineage, against, suite, metric)}
         points -= told["against"]["value"] * 100
     spent = _figures(sum((entry.use for entry in entries), Use()), prices)
@@ -92,7 +92,7 @@ def _reads(call: dict[str, Any]) -> set[str]:
 def _bill(lineage: Lineage, target: str, prices: Prices) -> list[Entry]:
     roots = lineage.called(target)
     if not roots:
-        raise LookupError(f"no artifact or model {target!r}; `rigor tables` lists tables, `rigor plan FLOW` models")
+        raise LookupError(f"no artifact or model {target!r}; `rigor tables` lists both")
     return Ledger(lineage).bill(roots, prices.watts_a_core)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
+BY_HAND = "by-hand"
+"""Name of each flow's deployment that nothing starts but a person."""
 
 
 class ScheduleSpec(StageConfig):
@@ -84,6 +86,8 @@ def read_operations(file: Path = FILE) -> Operations:
 def deployments(operations: Operations, profile: str, *, manual: bool = False) -> list[RunnerDeployment]:
     """Prefect deployments, their configs filled in from `profile`. With `manual`, nothing starts by itself.
 
+    Those have a name of their own: registered under the other one, they would take its schedules and triggers away.
+
     Raises:
         ConfigError: a config in the file that does not fit its flow.
     """
@@ -110,7 +114,7 @@ def deployments(operations: Operations, profile: str, *, manual: bool = False) -
         limit = ConcurrencyLimitConfig.model_validate(spec.concurrency_limit) if spec.concurrency_limit else None
         made.append(
             RunnerDeployment.from_flow(
-                flow, name=spec.name, description=spec.description, tags=list(spec.tags),
+                flow, name=BY_HAND if manual else spec.name, description=spec.description, tags=list(spec.tags),
                 parameters=_filled(flow, profile, spec.parameters, {}), concurrency_limit=limit,
                 schedules=[] if manual else schedules, triggers=[] if manual else list(triggers),
                 entrypoint_type=EntrypointType.MODULE_PATH,

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from flows.diff_text import show
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE
+from flows.tracking import STAGES_FILE, metrics_of
 from warehouse.diff_calls import Call, differing, digest_of, flat, label_of, origins, paired_inputs
 from warehouse.diff_rows import diff_rows
 from warehouse.lineage import Lineage, ref_of
@@ -68,7 +68,7 @@ def artifacts(lineage: Lineage, lefts: Sequence[Call], rights: Sequence[Call], s
                    for name, a, b in paired_inputs(left, right) if digest_of(a) != digest_of(b)],
         "code": _code(left, right),
         "origins": [] if same else list(origins(left, right, calls, set())),
-        "metrics": differing(_metrics(left), _metrics(right)),
+        "metrics": differing(metrics_of(left["mlflow_run"]), metrics_of(right["mlflow_run"])),
     }  # fmt: skip
     if left["kind"] == "table" and not same:
         told["rows"] = asdict(diff_rows(_view(lineage, lefts), _view(lineage, rights), samples))
@@ -170,14 +170,6 @@ def _stat(first: str, second: str) -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in done.stdout.splitlines()]
-
-
-def _metrics(call: Call) -> dict[str, float]:
-    try:
-        found: dict[str, float] = mlflow.MlflowClient().get_run(call["mlflow_run"]).data.metrics
-    except MlflowException:  # another store, or deleted there: the rest can still be compared
-        return {}
-    return found
 
 
 def _view(lineage: Lineage, calls: Sequence[Call]) -> TableView:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
@@ -92,7 +93,6 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
     baseline = _baseline(suites, labels, config)
     models.sort(key=lambda model: model[0] != baseline)
     answered: dict[tuple[str, str], ArtifactRef | None] = {}
-    held = run.current("eval_samples")
     for label, where in models:
         server, files = _model(run, where, config)
         made: list[ArtifactRef | None] = []
@@ -101,7 +101,7 @@ def run_evaluate(run: Runner, config: EvaluateConfig) -> tuple[ArtifactRef, ...]
             ref = run.call(SAMPLE_ANSWERS, asked, {**files, **given[suite.name]}, [f"{label}.{suite.name}"])
             made.append(ref if ref is None or run.dry else run.make_current(ref))
             answered[label, suite.name] = made[-1]
-        earlier = _earlier(run, held, label, server, files, suites)
+        earlier = _earlier(run, label, server, files, suites)
         judged = [*_judged(run, suites, answered, label, baseline, config), *_judgements(run, earlier)]
         given_scores = {"eval_samples": _known([*made, *earlier]), **training}
         if judged:
@@ -156,19 +156,27 @@ def _judged(
 
 
 def _earlier(
-    run: Runner, held: Sequence[ArtifactRef], label: str, server: Server | None, files: Mapping[str, Given | None],
-    suites: Sequence[Suite],
+    run: Runner, label: str, server: Server | None, files: Mapping[str, Given | None], suites: Sequence[Suite]
 ) -> list[ArtifactRef]:  # fmt: skip
-    """Of the answers that the newest version holds, those of the same model under the same label to other suites."""
+    """Of the answers that the newest version holds, those of the same model under the same label to other suites.
+
+    Read when the label is scored: what another run let it answer meanwhile counts too.
+    """
     found: list[ArtifactRef] = []
-    weights, names = {given.digest for given in files.get("model") or ()}, {suite.name for suite in suites}
-    for ref in (ref for ref in held if ref.partitions[0].startswith(f"{label}.")):
+    model, names = {given.digest for given in files.get("model") or ()}, {suite.name for suite in suites}
+    for ref in (ref for ref in run.current("eval_samples") if ref.partitions[0].startswith(f"{label}.")):
         call = run.lineage.call_of(ref)
         asked = json.loads(call["config"])
         same = asked["model"] == label and asked["server"] == canonical(server)
-        if same and asked["suite"]["name"] not in names and weights <= {given["digest"] for given in call["inputs"]}:
+        if same and asked["suite"]["name"] not in names and model == _model_of(call):
             found.append(ref)
     return found
+
+
+def _model_of(call: Mapping[str, Any]) -> set[str]:
+    """Digests of the model that a call of `sample_answers` asked: a registered one, or a folder's files."""
+    given = [each for each in call["inputs"] if each["kind"] == "model" or each["name"].startswith("model:")]
+    return {each["digest"] for each in given}
 
 
 def _judgements(run: Runner, answers: Sequence[ArtifactRef]) -> list[ArtifactRef]:

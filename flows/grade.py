@@ -37,8 +37,12 @@ def grade_file(path: Path, kind: str, to: Path | None) -> None:
     if missing:
         raise ValueError(f"{path}: kind {kind} needs columns {', '.join(NEEDS[kind])}; it lacks {', '.join(missing)}")
     rows = frame.to_dicts()
+    if not rows:
+        raise ValueError(f"{path}: there are no rows in it")
     verdicts = {"math": _math, "code": _code, "steps": _steps}[kind](rows)
     target = to or path.with_name(f"{path.stem}.graded{path.suffix}")
+    if taken := [name for name in verdicts[0] if name in frame.columns]:
+        raise ValueError(f"{path} has columns {', '.join(taken)} already, which hold the verdicts: rename or drop them")
     graded = pl.concat([frame, pl.from_dicts(verdicts, infer_schema_length=None)], how="horizontal")
     graded.write_parquet(target) if target.suffix == ".parquet" else graded.write_ndjson(target)
     counts = Counter((str(v["correct"]), str(v["reason"])) for v in verdicts)
@@ -57,7 +61,10 @@ def _read(path: Path) -> pl.DataFrame:
         raise ValueError(f"{path}: read {', '.join(readers)}")
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    return readers[path.suffix](path)
+    try:
+        return readers[path.suffix](path)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
 def _math(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

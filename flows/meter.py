@@ -130,9 +130,10 @@ class Meter:
 
 
 def _sample(gpus: Nvml, worked: list[float], done: threading.Event) -> None:
-    """Add to `worked`, once a second, the seconds that GPUs have worked."""
-    last = time.monotonic()
-    while not done.wait(SAMPLE_SECONDS):
+    """Add to `worked`, once a second and at the end, the seconds that GPUs have worked."""
+    last, ended = time.monotonic(), False
+    while not ended:
+        ended = done.wait(SAMPLE_SECONDS)
         now = time.monotonic()
         worked.append(gpus.working() * (now - last))
         last = now
@@ -145,6 +146,8 @@ def _readable(package: Path) -> bool:
 def _visible(count: int) -> list[int]:
     """Numbers of the GPUs that CUDA_VISIBLE_DEVICES leaves this process; ids that are no numbers are not resolved."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None or not all(part.strip().isdigit() for part in chosen.split(",") if part.strip()):
+    parts = [part.strip() for part in (chosen or "").split(",") if part.strip()]
+    parts = parts[: parts.index("-1")] if "-1" in parts else parts  # CUDA sees none from there on
+    if chosen is None or not all(part.isdigit() for part in parts):
         return list(range(count))
-    return [int(part) for part in chosen.split(",") if part.strip() and int(part) < count]
+    return [int(part) for part in parts if int(part) < count]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from prefect import flow
 from pydantic import Field
 
@@ -43,7 +45,7 @@ class MineConfig(StageConfig):
     """A review file in which a person approved or vetoed domains and URL patterns (`rigor review`)."""
     months: tuple[str, ...] = ()
     """Crawl months (YYYY-MM) to mine; none: all that the paths hold."""
-    classifier: str = "train"
+    classifier: Literal["train", "latest"] = "train"
     """train: rounds over the months mined; latest: score with the newest classifier, train only if there is none."""
     max_rounds: int = Field(4, ge=1, le=20)
     """Rounds of train, score and recall at most (DeepSeekMath: 4)."""
@@ -78,7 +80,7 @@ def run_mine(run: Runner, config: MineConfig) -> Refs:
         made = run.call(DECONTAMINATE, config.decontaminate,
                         {"pages_unique": _one(unique[month]), "benchmarks": given.benchmarks}, [month])  # fmt: skip
         if made is not None:
-            corpus.append(made if run.dry else run.make_current(made))
+            corpus.append(run.make_current(made))
     return tuple(corpus)
 
 
@@ -126,13 +128,14 @@ def _unique(
     run: Runner, config: MineConfig, pages: ArtifactRef | None, scores: ArtifactRef | None,
     done: dict[str, ArtifactRef | None], month: str
 ) -> ArtifactRef | None:  # fmt: skip
-    """Deduplicate a month against itself and the months before it, of this run or already in the warehouse."""
+    """Deduplicate a month against itself and the months before it, of this run or as the warehouse holds them now."""
     inputs = {"pages": _one(pages), "page_scores": _one(scores and scores.only(month))}
-    earlier = sorted({*done, *run.lineage.months("pages_unique")})
-    held = {m: done[m] if m in done else run.lineage.current("pages_unique", m) for m in earlier if m < month}
+    current = {ref.partitions[0]: ref for ref in run.current("pages_unique")}
+    held = {m: ref for m, ref in sorted((current | done).items()) if m < month}
     if held:
         inputs["held"] = _all(held)
-    return run.call(DEDUPLICATE, config.deduplicate, inputs, [month])
+    made = run.call(DEDUPLICATE, config.deduplicate, inputs, [month])
+    return None if made is None else run.make_current(made)
 
 
 def _one(ref: ArtifactRef | None) -> Refs | None:

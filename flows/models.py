@@ -6,9 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import mlflow
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
+from flows.tracking import if_not_there
 from warehouse.lineage import ArtifactRef
 
 
@@ -29,11 +28,8 @@ def register(folder: Path, name: str, run_id: str, tags: dict[str, str]) -> int:
     """Log `folder` to the run and register it as the next version of `name`; returns the version."""
     client = mlflow.MlflowClient()
     client.log_artifacts(run_id, str(folder), "model")
-    try:
+    with if_not_there():
         client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise
     source = f"{client.get_run(run_id).info.artifact_uri}/model"
     version = client.create_model_version(name, source, run_id, tags=tags)
     return int(version.version)

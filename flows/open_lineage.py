@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,8 +36,9 @@ def emit(target: str, records: Sequence[dict[str, Any]], warehouse: str) -> None
             target, line.encode(), {"Content-Type": "application/json"}
         )
         urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
-    except OSError as error:
-        logging.getLogger(__name__).warning("OpenLineage event not delivered to %s: %s", target, error)
+    except (OSError, HTTPException, ValueError) as error:
+        shown = re.sub(r"//[^/@]*@", "//", target.partition("?")[0])  # without the key that may be in it
+        logging.getLogger(__name__).warning("OpenLineage event not delivered to %s: %s", shown, error)
 
 
 def event(records: Sequence[dict[str, Any]], warehouse: str) -> dict[str, Any]:

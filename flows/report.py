@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ import mlflow
 import polars as pl
 import pyarrow as pa
 from mlflow.entities import Metric
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
 from flows.tracking import log_batches
@@ -28,8 +28,6 @@ PROGRESS_SECONDS = METRICS_SECONDS = 1.0
 SPOOL_ROWS = 8_192
 MOST_WARNINGS = 20
 """Of one stage call, as tags; all are in the log."""
-
-log = logging.getLogger(__name__)
 
 ON_PROGRESS: ContextVar[Callable[[str], None]] = ContextVar("ON_PROGRESS", default=lambda _: None)
 """Told when a stage begins and how far it is; the command line draws a line of it."""
@@ -108,8 +106,8 @@ class StageReport:
         mlflow.MlflowClient().log_dict(self.run_id, {"rows": _plain(rows)}, f"tables/{name}.json")
 
     def warn(self, text: str) -> None:
-        """To the log under the stage's name, and a tag of the MLflow run, which the page Training shows."""
-        log.warning("%s: %s", self.stage, text)
+        """To Prefect's log of the task, and a tag of the MLflow run, which the page Training shows."""
+        get_run_logger().warning(text)
         if self._warnings < MOST_WARNINGS:
             mlflow.MlflowClient().set_tag(self.run_id, f"warning.{self._warnings:02d}", text)
         self._warnings += 1

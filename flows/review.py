@@ -11,6 +11,7 @@ import json
 import logging
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -48,7 +49,7 @@ class Open:
             raise ValueError(listed(wrong))
         lines = "".join(f"{decisions[name].model_dump_json()}\n" for name in sorted(decisions))
         digest = sha256(lines.encode()).hexdigest()
-        path = Settings().absolute_home() / "reviews" / f"{TABLE}-{digest[:16]}.jsonl"
+        path = _folder(Settings()) / f"{TABLE}-{digest[:16]}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text(lines, encoding="utf-8")
         made: list[ArtifactRef] = review(self.made, self.config, SourceFile(str(path), digest, len(lines.encode())))
@@ -70,7 +71,7 @@ def apply_review(run: Runner, made: ArtifactRef | None) -> ArtifactRef | None:
     call = _review_of(run, made)
     if call is not None:
         edge = next(given for given in call["inputs"] if given["kind"] == "file")
-        decisions = SourceFile(edge["name"].partition(":")[2], edge["digest"], 0)
+        decisions = SourceFile(str(_folder(run.settings) / edge["name"].partition(":")[2]), edge["digest"], 0)
         made = run.call(REVIEW, _config(call), _given(run, made, decisions)) or made
     elif not run.dry:
         _warn_of_others(run, made)
@@ -103,6 +104,11 @@ def carried(run: Runner, table: Open) -> tuple[dict[str, Decision], int]:
     here = {row["id"] for row in table.rows}
     kept = {name: decision for name, decision in found.items() if name in here}
     return kept, len(found) - len(kept)
+
+
+def _folder(settings: Settings) -> Path:
+    """Where decisions are kept."""
+    return settings.absolute_home() / "reviews"
 
 
 def _opened(run: Runner, made: ArtifactRef, decisions: dict[str, Decision]) -> Open:

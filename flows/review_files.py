@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -93,13 +94,13 @@ def _lines(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     """(number from 1, row) of the file."""
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         missing = {"id", "decision", "steps", "answer"} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path}: the columns {', '.join(sorted(missing))} are missing")
         yield from enumerate(reader, 1)
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(io.StringIO(text), 1):  # a line ends at its line feed, and at no other character
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from flows.errors import hushed_prefect
 from flows.runner import Runner
 from flows.settings import Settings
-from flows.tracking import git_sha, log_config
+from flows.tracking import git_sha, if_not_there, log_config
 from flows.triggers import announce_run
 
 
@@ -39,7 +39,8 @@ def open_mlflow(settings: Settings, experiment: str) -> None:
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri())
     client = mlflow.MlflowClient()
     if client.get_experiment_by_name(experiment) is None:
-        client.create_experiment(experiment, artifact_location=f"{settings.mlflow_artifact_root()}/{experiment}")
+        with if_not_there():
+            client.create_experiment(experiment, artifact_location=f"{settings.mlflow_artifact_root()}/{experiment}")
     mlflow.set_experiment(experiment)
 
 

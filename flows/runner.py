@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from flows.meter import Meter
 from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_batches, log_config, log_dataset
+from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_batches, log_config, log_dataset, metrics_of
 from flows.triggers import retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
@@ -77,6 +76,8 @@ class Runner:
     settings: Settings
     dry: bool = False
     calls: list[Call] = field(default_factory=list)
+    stale: list[ArtifactRef] = field(default_factory=list)
+    """In a dry run: what a run would make current again."""
 
     def __post_init__(self) -> None:
         """Open the warehouse and MLflow."""
@@ -124,7 +125,7 @@ class Runner:
         for call in (c for c in self.calls if c.ref is not None):
             made = self.lineage.call_of(call.ref) if call.ref else {}
             counted[call.stage] += 1
-            for name, value in client.get_run(made["mlflow_run"]).data.metrics.items():
+            for name, value in metrics_of(made["mlflow_run"]).items():
                 metrics.append(Metric(f"{call.stage}.{name}", value, now, counted[call.stage]))
         stages = [{"stage": c.stage, "writes": c.writes, "fingerprint": c.fingerprint, "state": c.state}
                   for c in self.calls]  # fmt: skip
@@ -187,6 +188,9 @@ class Runner:
         """Let the newest version of a table hold `ref` again when an older fingerprint was asked for."""
         if self.is_current(ref):
             return ref
+        if self.dry:
+            self.stale.append(ref)
+            return ref
         version = self.tables.restore(TABLES[ref.name], ref.version, ref.partitions, {"fingerprint": ref.fingerprint})
         return ref.model_copy(update={"version": version})
 
@@ -206,7 +210,9 @@ class Runner:
             found = self.lineage.find(print_)
             if found is not None:  # another process made it while this one waited for the folder
                 return Call(stage.name, _reads(given), str(found), print_, "cached", found)
-            scratch = Path(tempfile.mkdtemp(prefix=f"{stage.name}-", dir=self._scratch_root()))
+            scratch = self.settings.absolute_home() / "scratch" / work.name
+            shutil.rmtree(scratch, ignore_errors=True)  # a killed call left it: who holds the work folder is alone
+            scratch.mkdir(parents=True)
             try:
                 return self._make(stage, config, given, partitions, print_, scratch, work)
             finally:
@@ -324,11 +330,6 @@ class Runner:
         mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         for ref in (r for value in given.values() for r in _refs(value)):
             log_dataset(self.tables, run_id, ref, "input")
-
-    def _scratch_root(self) -> Path:
-        root = self.settings.absolute_home() / "scratch"
-        root.mkdir(parents=True, exist_ok=True)
-        return root
 
 
 def _refs(value: Given) -> tuple[ArtifactRef, ...]:

@@ -33,11 +33,12 @@ def serve_ui(port: int) -> None:
             raise ConnectionError(f"port {number} on {HOST} is taken; choose another with --port")
     prefect, mlflow, dashboards, ask = (f"http://{HOST}:{number}" for number in ports)
     api = f"{prefect}/api"
+    # MLflow's database by the environment: on a command line everybody on the machine could read its password.
     environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api,
+                   "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri(),
                    **dashboard_environment(settings, api, mlflow, ask)}  # fmt: skip
     stores = (
         ["mlflow", "server", "--host", HOST, "--port", str(ports[1]), "--workers", "1",
-         "--backend-store-uri", settings.mlflow_tracking_uri(),
          "--artifacts-destination", settings.mlflow_artifact_root()],
         ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
     )  # fmt: skip

@@ -90,12 +90,15 @@ class Settings(BaseSettings):
         return self.mlflow_artifacts or (self.absolute_home() / "mlflow").as_uri()
 
     def apply(self) -> None:
-        """Put Prefect's and MLflow's environment in place; what the user has set stays."""
+        """Put Prefect's and MLflow's environment in place; what the user has set stays, but for MLflow's address.
+
+        That is `mlflow_uri`'s alone: flows write there, so what reads must not look elsewhere.
+        """
         environment = {**QUIET_AND_LOCAL, "PREFECT_HOME": str(self.absolute_home() / "prefect")}
-        environment["MLFLOW_TRACKING_URI"] = self.mlflow_tracking_uri()
         if self.prefect_api_url:
             environment["PREFECT_API_URL"] = self.prefect_api_url
         if self.prefect_database_url:
             environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.prefect_database_url
         for name, value in environment.items():
             os.environ.setdefault(name, value)
+        os.environ["MLFLOW_TRACKING_URI"] = self.mlflow_tracking_uri()

@@ -13,6 +13,7 @@ from flows.commands import out, warehouse_tables
 from flows.runner import Call
 from flows.sample_figures import sample_figures
 from flows.settings import Settings
+from flows.tracking import metrics_of
 from tasks.evaluate.score_answers import HEADLINE
 from warehouse.lineage import ArtifactRef, Lineage
 
@@ -67,9 +68,9 @@ def print_scores(refs: Sequence[ArtifactRef]) -> None:
 
 
 def _models(refs: Sequence[ArtifactRef]) -> None:
-    client, lineage = mlflow.MlflowClient(), Lineage(warehouse_tables())
+    lineage = Lineage(warehouse_tables())
     for ref in refs:
-        found = client.get_run(lineage.call_of(ref)["mlflow_run"]).data.metrics
+        found = metrics_of(lineage.call_of(ref)["mlflow_run"])
         known = [f"{name} {_figure(found[name])}" for name in MODEL_FIGURES if name in found]
         if known:
             out.print(f"[bold]{ref}[/] " + ", ".join(known), highlight=False)

@@ -143,8 +143,11 @@ def _checked(found: Trace, crawl: Sequence[str] | None) -> Iterator[dict[str, An
         verdict = {"row": row["id"], **{k: row[k] for k in ("source_file", "offset", "length", "digest")},
                    "file": files.get(row["source_file"]), "same": None, "places": places}  # fmt: skip
         if verdict["file"]:
-            record = read_record_at(verdict["file"], row["offset"], row["length"], limits)
-            verdict["same"] = record_digest(record, limits) == row["digest"]
+            try:
+                record = read_record_at(verdict["file"], row["offset"], row["length"], limits)
+                verdict["same"] = record_digest(record, limits) == row["digest"]
+            except LookupError:  # a file of that name without such a record: cut off, or another crawl's
+                verdict["same"] = False
         yield verdict
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from html import escape
 
+from flows.console import plain
 from warehouse.walk import Edge, Node, Trace
 
 BOX_WIDTH, BOX_HEIGHT = 208, 44
@@ -108,7 +109,8 @@ def _columns(nodes: dict[str, Node], edges: list[Edge]) -> list[list[str]]:
 
 def _box(node: Node, x: float, y: float, *, start: bool) -> str:
     under = {"row": node.facts.get("id", "")[:16], "rejected": node.facts.get("reason", "")}.get(node.kind, node.stage)
-    tip = "\n".join(f"{k}: {str(v)[:200]}" for k, v in node.facts.items() if v not in (None, "", []))
+    # Control characters have no place in XML: no browser would show the picture.
+    tip = plain("\n".join(f"{k}: {str(v)[:200]}" for k, v in node.facts.items() if v not in (None, "", [])))
     name = f"rejected by {node.stage}" if node.kind == "rejected" else node.artifact
     return (f'<g class="{node.kind}{" start" if start else ""}"><title>{escape(tip)}</title>'
             f'<rect x="{x}" y="{y:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"/>'

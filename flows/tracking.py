@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import mlflow
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 from pydantic import BaseModel
 
@@ -70,6 +73,25 @@ def log_batches(run_id: str, metrics: Sequence[Metric] = (), params: Sequence[Pa
         client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
     for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def metrics_of(run_id: str) -> dict[str, float]:
+    """The last figures of an MLflow run; none where it was deleted, or is in another store: what it made is here."""
+    try:
+        found: dict[str, float] = mlflow.MlflowClient().get_run(run_id).data.metrics
+    except MlflowException:
+        return {}
+    return found
+
+
+@contextmanager
+def if_not_there() -> Iterator[None]:
+    """Around the making of something that MLflow has once: another process may have made it just before."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
 
 
 def cpu_seconds() -> float:

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,20 @@ def work_folder(root: Path, fingerprint: str) -> Iterator[Path]:
 
 def _lock(folder: Path) -> int:
     """Make and lock `folder`; a waiter whose folder was removed under it makes it again."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
+        with suppress(FileExistsError):
+            folder.mkdir()
+        try:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # its holder is done and has removed it since
+            continue
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.warning("another process is at work in %s; waiting for it", folder)
             fcntl.flock(held, fcntl.LOCK_EX)
-        if folder.exists() and os.path.samestat(os.fstat(held), folder.stat()):
-            return held
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), folder.stat()):
+                return held
         os.close(held)

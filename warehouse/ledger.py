@@ -46,6 +46,8 @@ class Entry:
     use: Use
     method: str
     """How its energy was found."""
+    run: str
+    """Which call it is: its MLflow run, or its fingerprint where it has none."""
 
 
 class Ledger:
@@ -90,7 +92,8 @@ def _entry(together: Sequence[Call], known: Call | None, watts_a_core: float) ->
     if known is not None:
         joules, method = known["energy_joules"], known["method"]
     use = Use(1, call["seconds"], call["cpu_seconds"], known["gpu_seconds"] if known else 0.0, joules)
-    return Entry(call["stage"], tuple(str(ref_of(c)) for c in together), use, method)
+    made = tuple(str(ref_of(c)) for c in together)
+    return Entry(call["stage"], made, use, method, call["mlflow_run"] or call["fingerprint"])
 
 
 def ancestry(roots: Iterable[Call], calls: Iterable[Call]) -> list[list[Call]]:

@@ -148,7 +148,7 @@ INPUT = pa.struct(
 
 LINEAGE = TableSchema(
     "lineage",
-    "One row per stage call that committed: what it read, what it wrote, and what it took.",
+    "One row per artifact that a stage call committed: what it read, what it wrote, and what the call took.",
     ("fingerprint", "started"),
     (
         Column("fingerprint", pa.string(), "hash of stage, version, config and input digests"),

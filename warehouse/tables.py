@@ -73,7 +73,8 @@ class TableView:
         for partition in dict.fromkeys(p for p, _ in self._files):
             paths = [f"{base}/{path}" for p, path in self._files if p == partition]
             frames.append(
-                pl.scan_parquet(paths, storage_options=dict(self.storage_options) or None, hive_partitioning=False)
+                pl.scan_parquet(paths, storage_options=dict(self.storage_options) or None, hive_partitioning=False,
+                                glob=False)  # a folder's name may have brackets
                 .with_columns(pl.lit(partition).alias("partition"))
             )  # fmt: skip
         if not frames:

@@ -50,12 +50,12 @@ class Events:
 
 
 class Follower:
-    """Reads events as they are appended, from where the file ended when it was made."""
+    """Reads events as they are appended, from where the file ended when it was made, or with what is past."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, past: bool = False) -> None:
         """Follow `path`, which need not be there yet."""
         self.path = path
-        self._offset = path.stat().st_size if path.exists() else 0
+        self._offset = path.stat().st_size if path.exists() and not past else 0
 
     def new(self) -> Iterator[Event]:
         """Events since the last call; a line still being written waits for the next."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from model.sample import Completion
 from tasks.curate.check_answer import answer_part
-from tasks.grade.format import ANSWER_OPEN, THINK_OPEN, thinking_of
+from tasks.grade.format import THINK_OPEN, thinking_of
 from tasks.rl.grading import right_answers
 from tasks.stage import Reject
 from warehouse.columns import TableSchema
@@ -26,8 +26,7 @@ def split_response(text: str) -> tuple[list[str], str]:
     """
     thinking = thinking_of(text) if THINK_OPEN in text else ""
     steps = [line.strip() for line in thinking.splitlines() if line.strip()]
-    open_ended = THINK_OPEN in text and "</think>" not in text and ANSWER_OPEN not in text
-    return steps, "" if open_ended else answer_part(text)
+    return steps, answer_part(text)
 
 
 def chain_rows(

@@ -24,6 +24,7 @@ from tasks.curate.families.gym import gym_score
 from tasks.curate.target import reaches
 from tasks.grade.code import CodeVerdict, FunctionTest, Limits, run_code
 from tasks.grade.code.extract import extract_program
+from tasks.grade.format import THINK_CLOSE, THINK_OPEN
 from tasks.grade.math import extract_choice, verify
 
 LIMITS = Limits(wall_seconds=20, cpu_seconds=5)
@@ -41,9 +42,11 @@ _LOOSE_CASE = frozenset(["true", "false", "even", "odd", "yes", "no"])
 
 
 def answer_part(response: str) -> str:
-    """What stands in the last answer tags; without tags, what follows the thinking."""
+    """What stands in the last answer tags; without tags, what follows the thinking; '' when the thinking never ends."""
+    if THINK_OPEN in response and THINK_CLOSE not in response:
+        return ""
     found = _ANSWER.findall(response)
-    return str(found[-1] if found else response.rpartition("</think>")[2]).strip()
+    return str(found[-1] if found else response.rpartition(THINK_CLOSE)[2]).strip()
 
 
 def is_refusal(text: str) -> bool:

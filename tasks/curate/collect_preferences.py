@@ -142,11 +142,12 @@ def _drawn(config: CollectPreferencesConfig, inputs: Inputs) -> list[dict[str, A
 
 
 def _others(problems: Sequence[Problem]) -> dict[str, str]:
-    """For each problem the reference of one of another family: the next in the order of ids, from its place on."""
+    """For each problem the reference of one of another family and the same split: the next in the order of ids."""
     found = {}
     for index, problem in enumerate(problems):
         following = (problems[(index + step) % len(problems)] for step in range(1, len(problems)))
-        found[problem["id"]] = next((p["reference"] for p in following if p["family"] != problem["family"]), "")
+        fitting = (p for p in following if p["family"] != problem["family"] and p["split"] == problem["split"])
+        found[problem["id"]] = next((p["reference"] for p in fitting), "")
     return found
 
 
@@ -248,7 +249,7 @@ def _describe(frame: pl.DataFrame, report: Report) -> None:
 
 STAGE = Stage(
     name="collect_preferences",
-    version="1",
+    version="2",
     reads=("problems", "policy"),
     writes="preferences",
     config=CollectPreferencesConfig,

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from model.sample import SamplingParams
 from model.tokenizer import Message
+from tasks.curate.check_answer import answer_part
 from tasks.evaluate.ask import ServerAsker
-from tasks.evaluate.grading import final_part
 from tasks.evaluate.preferences import Sign, read_verdict
 from tasks.evaluate.sample_answers import Server
 from tasks.stage import StageConfig
@@ -84,4 +84,4 @@ def ask_judge(server: Server, params: SamplingParams, asked: Sequence[Asked]) ->
     turns: list[list[Message]] = [[{"role": "user", "content": text}] for text in texts]
     asker = ServerAsker(server.url, server.model, server.api_key_env or None, texts_only=True)
     said = [found[0].text if found else "" for found in asker.ask(turns, params, 1, seeds)]
-    return [(read_verdict(final_part(text)), text) for text in said]
+    return [(read_verdict(answer_part(text)), text) for text in said]

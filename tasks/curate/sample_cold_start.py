@@ -206,7 +206,7 @@ def _seed(*parts: int | str) -> int:
 
 STAGE = Stage(
     name="sample_cold_start",
-    version="1",
+    version="2",
     reads=("problems", "synthetic_corpus", ZERO, BASE),
     writes="cold_start_samples",
     config=SampleColdStartConfig,

@@ -103,7 +103,7 @@ def _seed(seed: int, source: str, problem: str) -> int:
 
 STAGE = Stage(
     name="sample_rejection",
-    version="1",
+    version="2",
     reads=("problems", "policy"),
     writes="rejection_samples",
     config=SampleRejectionConfig,

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from tasks.evaluate.grading import PREFERENCE
 from tasks.evaluate.sample_answers import scored_mode
 from tasks.evaluate.statistics import Z95, Interval, cluster_variance
 from tasks.stage import Inputs, Report, Stage, StageConfig
@@ -101,7 +102,7 @@ def decide(
 
 def _by_question(samples: pl.LazyFrame) -> pl.DataFrame:
     """One row a question: its mean verdict, sampled where there are samples, else greedy."""
-    verdicts = samples.filter(pl.col("correct").is_not_null())  # what a judge compares has none of its own
+    verdicts = samples.filter(pl.col("checker") != PREFERENCE)  # what a judge compares: an empty answer alone is wrong
     frame = verdicts.select("id", *QUESTION, "cluster", "correct").collect().sort(*QUESTION, "id")
     found = frame.group_by(QUESTION, maintain_order=True).agg(
         pl.col("cluster").first(), score=pl.col("correct").mean(), ids=pl.col("id")
@@ -154,7 +155,7 @@ def _number(value: float) -> float | None:
 
 STAGE = Stage(
     name="compare_models",
-    version="1",
+    version="2",
     reads=("eval_samples",),
     writes="decisions",
     config=CompareModelsConfig,

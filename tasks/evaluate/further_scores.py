@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tasks.evaluate.grading import final_part
+from tasks.curate.check_answer import answer_part
 from tasks.evaluate.instructions import followed
 from tasks.evaluate.preferences import Game, arena_hard_win_rate, length_controlled_interval
 from tasks.evaluate.statistics import Interval, mean_interval
@@ -33,7 +33,7 @@ def instruction_scores(answers: pl.DataFrame) -> Iterator[Row]:
     """
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for (_, cluster), part in answers.group_by("question", "cluster", maintain_order=True):
-        asked = [followed(gold, final_part(text)) for gold, text in part.select("gold", "response").iter_rows()]
+        asked = [followed(gold, answer_part(text)) for gold, text in part.select("gold", "response").iter_rows()]
         for name, place in (("strict", 0), ("loose", 1)):
             verdicts = np.array([both[place] for both in asked])  # answers × instructions
             found.setdefault(("prompt", name), []).append((str(cluster), float(verdicts.all(1).mean())))

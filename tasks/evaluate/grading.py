@@ -22,7 +22,6 @@ from tasks.evaluate.instructions import followed, unknown
 from tasks.evaluate.questions import Question
 from tasks.grade.code import CodeJudge, Limits, Tests
 from tasks.grade.code.extract import extract_program
-from tasks.grade.format import THINK_CLOSE, THINK_OPEN
 from tasks.grade.math import Case, GoldError, extract_answer, parse_gold, verify, verify_many
 
 PROGRAMS = ("code", "humaneval", "mbpp", "stdio")
@@ -68,7 +67,7 @@ def grade(items: Sequence[tuple[Question, str]], workers: int = 2) -> list[Grade
     math: list[tuple[int, str]] = []
     programs: list[tuple[int, str, Tests]] = []
     for index, (question, response) in enumerate(items):
-        answer = final_part(response)
+        answer = answer_part(response)
         if not answer:
             found[index] = Graded(False, "no answer", "")
         elif question.checker in PROGRAMS:
@@ -104,13 +103,6 @@ def grade(items: Sequence[tuple[Question, str]], workers: int = 2) -> list[Grade
             for (index, program, _), run in zip(programs, verdicts, strict=True):
                 found[index] = Graded(run.passed, str(run.reason), program)
     return [found[index] for index in range(len(items))]
-
-
-def final_part(response: str) -> str:
-    """What a response says after its thinking; '' when the thinking never ends."""
-    if THINK_OPEN in response and THINK_CLOSE not in response:
-        return ""
-    return answer_part(response)
 
 
 def votes(question: Question, graded: Sequence[Graded]) -> list[int | None]:

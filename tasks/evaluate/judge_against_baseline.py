@@ -16,8 +16,9 @@ import polars as pl
 from pydantic import Field
 
 from model.sample import SamplingParams
+from tasks.curate.check_answer import answer_part
 from tasks.curate.judge_pairs import Asked, ask_judge
-from tasks.evaluate.grading import PREFERENCE, final_part
+from tasks.evaluate.grading import PREFERENCE
 from tasks.evaluate.preferences import Game, Sign
 from tasks.evaluate.sample_answers import Server, keep, scored_mode
 from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
@@ -89,7 +90,7 @@ def judge_against_baseline(
             why = Reject("the baseline did not answer this question", row["question"], 2)
             report.reject([RejectedRow(row["id"], why, "eval_samples")])
             continue
-        told, against = final_part(row["response"]), final_part(other["response"])
+        told, against = answer_part(row["response"]), answer_part(other["response"])
         pairs += [Pair(row, told, against, other["id"], first) for first in (True, False)]
     for start in range(0, len(pairs), config.batch_judgements):
         part = pairs[start : start + config.batch_judgements]

@@ -16,9 +16,10 @@ from pydantic import Field
 
 from model.sample import Completion, SamplingParams
 from model.tokenizer import Message
+from tasks.curate.check_answer import answer_part
 from tasks.curate.sample_chains import MAX_ROWS
 from tasks.evaluate.ask import Answers, Asker, FolderAsker, ServerAsker
-from tasks.evaluate.grading import PROGRAMS, can_judge, final_part, grade, votes
+from tasks.evaluate.grading import PROGRAMS, can_judge, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
 from tasks.evaluate.suites import SUITES, Suite
 from tasks.grade.format import thinking_of
@@ -155,7 +156,7 @@ def _tokens(made: Completion | None) -> dict[str, Any]:
 
 def _steps(config: SampleAnswersConfig, question: Question, response: str) -> dict[str, Any]:
     """The step checker's report on the thinking: programs and answers alone have none."""
-    thinking = thinking_of(response) if response != final_part(response) else ""
+    thinking = thinking_of(response) if response != answer_part(response) else ""
     none: dict[str, Any] = {"steps": [], "first_wrong": None, "wrong_claim": "", "expected": ""}
     if not config.check_steps or not thinking or question.checker in PROGRAMS:
         return none

@@ -66,7 +66,8 @@ class RewardTerm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
-    """Registered name: `math_accuracy`, `code_accuracy`, `format`, `answer_format`, `language`, `repetition`."""
+    """Registered name: `accuracy`, `math_accuracy`, `code_accuracy`, `format`, `answer_format`, `language`,
+    `repetition`."""
     version: str = "1"
     """Version of the term's meaning."""
     weight: float = Field(1.0, ge=-100, le=100)

@@ -92,11 +92,15 @@ class RewardWeights(StageConfig):
 
 
 class MixPart(StageConfig):
-    """A part of the questions of every step; a problem belongs to the first part that it fits. Empty lists take all."""
+    """A part of the questions of every step: a problem belongs to the first that it fits, or is not asked.
+
+    Empty lists take all.
+    """
 
     categories: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     checkers: tuple[str, ...] = ()
+    lowest_level: int = Field(0, ge=0, le=1000)
     share: float = Field(gt=0, le=1_000)
     """Of a step's questions, against the other parts that are asked."""
     from_share: float = Field(0.0, ge=0, lt=1)
@@ -108,6 +112,7 @@ class MixPart(StageConfig):
             _among(problem, "category", self.categories)
             and _among(problem, "family", self.families)
             and _among(problem, "checker", self.checkers)
+            and problem["level"] >= self.lowest_level
         )
 
 

@@ -106,13 +106,18 @@ class Grader:
         return Grades(total, terms, weights)
 
     def judged(self, name: str, problems: Sequence[Mapping[str, Any]], responses: Sequence[str]) -> Values:
-        """A reward model's judgements, NaN on problems that are not its business."""
+        """A reward model's judgements, NaN on problems that are not its business.
+
+        Raises:
+            ValueError: it gives a number that is not finite, which would pass for one that was not asked.
+        """
         rows = [row for row, problem in enumerate(problems) if self.options.judges[name].asked(problem)]
         values = np.full(len(problems), np.nan)
         if rows:
-            values[rows] = self.judges[name](
-                [problems[row]["prompt"] for row in rows], [responses[row] for row in rows]
-            )
+            said = self.judges[name]([problems[row]["prompt"] for row in rows], [responses[row] for row in rows])
+            if not np.isfinite(said).all():
+                raise ValueError(f"the reward model {name} gives a reward that is not finite: are its weights?")
+            values[rows] = said
         return values
 
 

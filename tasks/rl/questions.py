@@ -17,7 +17,8 @@ from tasks.rl.config import Questions, ReinforceConfig, first_step
 COLUMNS = ("id", "family", "level", "language", "category", "prompt", "gold", "checker", "tests", "rejected")
 """What graders and rollouts need of a problem; the file has `tokens` beside it."""
 ORDER, EXTRA, PARTS = 0, 1, 2
-"""Streams of random numbers: epochs, what dynamic sampling draws in addition, and the first part of a mix."""
+"""Streams of random numbers: epochs, what dynamic sampling draws in addition, and the first part of a mix (its other
+parts follow, and then what dynamic sampling draws of each)."""
 
 
 def chosen(problems: pl.LazyFrame, options: Questions, split: str) -> pl.LazyFrame:
@@ -82,9 +83,11 @@ def draw(
     Returns:
         For each place the index of a question, 0 … count - 1.
     """
-    if config.questions.order == "curriculum":
-        return [(step * count // config.steps + place) % count for place in places]
     asked, seed = config.questions_per_step, config.seed
+    if config.questions.order == "curriculum":
+        # A short one is asked more slowly towards its end: the last steps must not begin again with the easiest.
+        start = min(step * count // config.steps, max(0, count - asked))
+        return [(start + place) % count for place in places]
     if members:
         return _mixed(config, step, places, members)
     order, extra = (BatchPlan(count, asked, request_seed(seed, stream)) for stream in (ORDER, EXTRA))
@@ -96,16 +99,19 @@ def draw(
 
 
 def _mixed(config: ReinforceConfig, step: int, places: Sequence[int], members: Sequence[Sequence[int]]) -> list[int]:
-    """Every part goes through epochs of its own, as fast as it is asked; waves of a step follow one another."""
+    """Every part goes through epochs of its own, as fast as it is asked; further waves have epochs of their own, too:
+    those that a step does without would leave holes in the first one's.
+    """
     found = []
     for place in places:
         row = _layout(config, step)
         wave, at = divmod(place, len(row))
-        part = row[at]
+        part, extra = row[at], wave > 0
         before = sum(_layout(config, earlier).count(part) * (end - earlier) for earlier, end in _phases(config, step))
-        number = before * config.waves + wave * row.count(part) + row[:at].count(part)
-        plan = BatchPlan(len(members[part]), 1, request_seed(config.seed, PARTS + part))
-        found.append(members[part][int(plan.rows_of(number)[0])])
+        drawn = before * (config.waves - 1) + (wave - 1) * row.count(part) if extra else before
+        stream = PARTS + part + extra * len(members)
+        plan = BatchPlan(len(members[part]), 1, request_seed(config.seed, stream))
+        found.append(members[part][int(plan.rows_of(drawn + row[:at].count(part))[0])])
     return found
 
 

@@ -75,12 +75,12 @@ def distill(reads: str, start: str, teacher: str, writes: str, config: DistillCo
         sampler_rows=inputs.layout.get("sampler_rows", 64),
     )
     curves: Curves = {}
-    processes = ranks(layout, recipe.batch_rows)
-    done = launch_job(job, inputs.work / "training", [("distill", processes)], partial(pass_on, report, curves),
+    processes, training = ranks(layout, recipe.batch_rows), inputs.work / "training"
+    done = launch_job(job, training, [("distill", processes)], partial(pass_on, report, curves, training),
                       worker="tasks.distill.worker")  # fmt: skip
     losses = {"loss": "train", "held_out_loss": "held out"}
     report.figure("loss", curve_figure(curves, losses, f"Divergence from {teacher}", "nats a token"))
-    report_drop({name: curves[name] for name in curves if name == "held_out_loss"}, report)
+    report_drop(curves, report)
     return done.model
 
 

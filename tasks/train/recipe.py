@@ -20,6 +20,8 @@ from model.config import ModelConfig, preset
 from model.layout import Parallel
 from model.losses import AnyObjective
 from model.train.config import AdamWOptions, GuardOptions, ScheduleOptions, TrainConfig, TwoPhase
+from model.train.events import Event, Follower
+from model.train.job import Folder
 from model.train.launch import launch
 from tasks.stage import Inputs, Report, StageConfig
 
@@ -135,13 +137,22 @@ def train(
     """
     curves: Curves = {}
     count = ranks(inputs.layout, config.global_batch_rows)
-    return launch(config, rows, held_out, inputs.work, count, partial(pass_on, report, curves), **given), curves
+    heard = partial(pass_on, report, curves, inputs.work)
+    return launch(config, rows, held_out, inputs.work, count, heard, **given), curves
 
 
-def pass_on(report: Report, curves: Curves, event: dict[str, Any]) -> None:
-    """Tell `report` what a child said (see `model.train.events`), and keep its metrics in `curves`."""
+def pass_on(report: Report, curves: Curves, training: Path, event: Event) -> None:
+    """Tell `report` what a child said (see `model.train.events`), and keep its metrics in `curves`.
+
+    A child that goes on where a killed one was begins with that one's metrics: else a gain would be measured from the
+    middle, and the curves of the new run would lack their beginning.
+    """
     kind = event["kind"]
-    if kind == "metrics":
+    if kind == "started" and event["step"]:
+        curves.clear()
+        for earlier in _before(Folder(training).events):
+            pass_on(report, curves, training, earlier)
+    elif kind == "metrics":
         values = {name: value for name, value in event["values"].items() if value is not None}
         for name, value in values.items():
             curves.setdefault(name, []).append((event["step"], value))
@@ -159,12 +170,28 @@ def pass_on(report: Report, curves: Curves, event: dict[str, Any]) -> None:
         report.warn(event["text"])
 
 
+def _before(events: Path) -> list[Event]:
+    """What was measured before the last start in a training's file, without the steps that were made anew since."""
+    measured: list[Event] = []
+    found: list[Event] = []
+    for event in Follower(events, past=True).new():
+        if event["kind"] == "started":  # at 0 even the first look is taken again
+            measured = [each for each in measured if each["step"] <= event["step"]] if event["step"] else []
+            found = list(measured)
+        elif event["kind"] in ("metrics", "router"):
+            measured.append(event)
+    return found
+
+
 def report_drop(curves: Curves, report: Report) -> None:
-    """What the training came to on the held-out rows: the share by which the loss fell, and the perplexity."""
-    measured = curves.get("held_out_loss", [])
-    if measured and math.isfinite(measured[-1][1]):
+    """What the training came to on the held-out rows: the share by which the loss fell, and where next tokens are what
+    it is taken of, the perplexity: a divergence has none.
+    """
+    measured, tokens = (curves.get(name, []) for name in ("held_out_loss", "held_out_next_token"))
+    if measured and measured[0][1]:
         report.metric("held_out_loss_drop", 1 - measured[-1][1] / measured[0][1])
-        report.metric("held_out_perplexity", math.exp(measured[-1][1]))
+    if tokens:
+        report.metric("held_out_perplexity", math.exp(tokens[-1][1]))
 
 
 def curve_figure(curves: Curves, names: Mapping[str, str], title: str, unit: str) -> Any:

@@ -83,7 +83,8 @@ def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Repo
         **files,
     )
     curves: Curves = {}
-    folder = launch_job(job, inputs.work / "training", [("reinforce", processes)], partial(pass_on, report, curves),
+    training = inputs.work / "training"
+    folder = launch_job(job, training, [("reinforce", processes)], partial(pass_on, report, curves, training),
                         worker="tasks.rl.worker")  # fmt: skip
     for name, (lines, title, unit) in FIGURES.items():
         if lines.keys() & curves.keys():
@@ -146,7 +147,7 @@ def reinforce_stage(writes: str) -> Stage[ReinforceConfig]:
     """The stage under the name of the model that it makes: `rigor-zero`, `rigor-reason`, `rigor-r1`."""
     return Stage(
         name=f"reinforce_{writes.removeprefix('rigor-')}",
-        version="1",
+        version="2",
         reads=("problems", "policy"),
         writes=writes,
         config=ReinforceConfig,

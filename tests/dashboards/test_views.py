@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
@@ -63,6 +64,27 @@ def test_pipeline_shows_failures_first(looking: Made) -> None:
     by_stage = {(r["stage"], r["partitions"]): r for r in stages.to_dict("records")}
     read_warc = by_stage["read_warc", "2026-01"]
     assert (read_warc["rows in"], read_warc["rows out"], read_warc["rejected"]) == (11, 4, 7)
+
+
+def test_a_run_that_ends_and_a_later_one_are_seen_though_old_runs_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_MLFLOW", world.store)
+    old = world.run("mine", "read_warc", "2026-01", "a")
+    world.clock += dt.timedelta(hours=1)
+    running = world.run("mine", "extract_text", "2026-01", "b", "RUNNING")
+    world.clock += dt.timedelta(hours=1)
+    world.run("mine", "deduplicate", "2026-01", "c")
+    assert [a.status for a in runs.attempts()] == ["FINISHED", "RUNNING", "FINISHED"]
+    world.client.set_terminated(running, "FAILED")
+    world.client.set_tag(old, "stage", "unseen")
+    world.run("mine", "decontaminate", "2026-01", "d")
+    runs._attempts.clear()
+    assert [(a.stage, a.status) for a in runs.attempts()] == [
+        ("decontaminate", "FINISHED"), ("deduplicate", "FINISHED"), ("extract_text", "FAILED"),
+        ("read_warc", "FINISHED"),
+    ]  # fmt: skip
 
 
 def test_graph_has_the_lineage_edges(looking: Made) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.backfill import BackfillConfig, backfill_from_shell, configs_of
+from flows.backfill import BackfillConfig, BackfillError, backfill_from_shell, configs_of
 from flows.backfill_months import Month, run_months
 from flows.config import ConfigError, load_config
-from flows.mine import MineConfig
+from flows.mine import MineConfig, _unique
+from flows.runner import Runner
 from flows.settings import Settings
 from tasks.sample_crawl import SampleCrawlConfig, generate
-from warehouse.lineage import Lineage
+from tests.warehouse.lineage_kit import Kit
+from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.tables import Tables
 
 MONTHS = ("2026-01", "2026-02", "2026-03")
@@ -38,19 +40,48 @@ def test_order_and_parallelism_change_no_row(tmp_path: Path, monkeypatch: pytest
         made = Tables(str(tmp_path / name))
         digests.append({month: made.view("math_corpus", partitions=[month]).digest() for month in MONTHS})
     assert digests[0] == digests[1] == digests[2]
+    # The first month has no crawl files: the first that has some trains the classifier, alone.
+    monkeypatch.setenv("RIGOR_WAREHOUSE", str(tmp_path / "gap"))
+    with pytest.raises(BackfillError, match="1 of 4 months failed"):
+        backfill_from_shell(asked.model_copy(update={"first": "2025-12", "parallel": 3}))
+    made = Tables(str(tmp_path / "gap"))
+    assert {month: made.view("math_corpus", partitions=[month]).digest() for month in MONTHS} == digests[0]
+    monkeypatch.setenv("RIGOR_WAREHOUSE", str(tmp_path / "at-once"))
     calls = Lineage(Tables(str(tmp_path / "at-once"))).calls().height
     again = run_months("mine", configs_of(asked, MONTHS), parallel=2, newest_first=False)
     assert [(outcome.state, outcome.computed) for outcome in again] == [("unchanged", 0)] * 3
     assert Lineage(Tables(str(tmp_path / "at-once"))).calls().height == calls
 
 
-def test_a_killed_month_is_failed_by_its_signal(home: Settings) -> None:
+@pytest.mark.parametrize("written", ["", '{"state": "done", "comp'])
+def test_a_killed_month_is_failed_by_its_signal(written: str, home: Settings) -> None:
     month = Month("mine", "2026-01", load_config(MineConfig, "mine", "laptop"), "http://127.0.0.1:9/api")
     month.process.kill()
     month.process.wait()
+    Path(month.result.name).write_text(written)
     outcome = month.outcome()
     assert (outcome.month, outcome.state) == ("2026-01", "failed")
     assert outcome.reason.startswith("the process was killed by SIGKILL")
+
+
+def test_a_month_yields_to_what_the_tables_hold_now_of_the_months_before(home: Settings) -> None:
+    kit, run = Kit(Path(home.warehouse_uri())), Runner(home, dry=True)
+    pages, scores = (ArtifactRef(name=name, kind="table", version=0, digest=name, partitions=("2026-02",))
+                     for name in ("pages", "page_scores"))  # fmt: skip
+
+    def planned() -> str:
+        _unique(run, MineConfig(), pages, scores, {}, "2026-02")
+        return run.calls[-1].fingerprint
+
+    first = kit.table("pages_unique", [[]], (), "2026-01")
+    before = planned()
+    second = kit.table("pages_unique", [[], []], (), "2026-01")  # with another config
+    assert planned() != before
+    assert run.make_current(first) == first
+    assert run.stale == [first], "a plan changes nothing, and says what a run would"
+    assert run.is_current(second)
+    Runner(home).make_current(first)  # the first config again: all of it exists
+    assert planned() == before
 
 
 def test_only_flows_over_months_are_backfilled(home: Settings) -> None:

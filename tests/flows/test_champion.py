@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from flows.champion import ALIAS, ChampionConfig, _record, champion, held_by, mo
 from flows.cli import app
 from flows.config import ConfigError
 from flows.evaluate import EvaluateConfig, run_evaluate
-from flows.runner import Runner
+from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
+from tasks.evaluate.compare_models import CompareModelsConfig
 from tasks.evaluate.suites import Suite
 from tests.flows.test_evaluate import register, run
 from tests.tasks.evaluate.made import SUMS, sums, tiny_model, write_suite
+from tests.warehouse.lineage_kit import Kit
 from warehouse.lineage import ArtifactRef
 
 SAFETY = Suite(name="held_out_safety", source="math/safety.parquet", grader="answered", reference="")
@@ -75,6 +78,20 @@ def test_who_becomes_champion_and_why(home: Settings, tmp_path: Path, no_champio
     samples = runner.tables.view("eval_samples").scan().select("id").collect()["id"]
     assert set(rows["parents"].explode()) & set(samples), "a decision leads back to the answers"
 
+    client.delete_registered_model_alias(first.name, ALIAS)
+
+    def meanwhile(call: Call) -> None:
+        """Another run gives the alias away while this one compares."""
+        if call.stage == "compare_models" and held_by(runner) is None:
+            client.set_registered_model_alias(first.name, ALIAS, str(first.version))
+
+    token = ON_CALL.set(meanwhile)
+    try:
+        champion(ChampionConfig(candidate=str(second), compare_models=CompareModelsConfig(min_questions=2)))
+    finally:
+        ON_CALL.reset(token)
+    assert held_by(runner) == first, "compared with nobody, it must not take the place of who came first"
+
     shown = CliRunner().invoke(app, ["champion"], env={"COLUMNS": "160"})
     assert f"champion: {first}" in shown.output
     assert "refused, not better beyond its interval" in shown.output
@@ -90,9 +107,36 @@ def test_who_becomes_champion_and_why(home: Settings, tmp_path: Path, no_champio
     client.create_registered_model("rigor-new")
     version = client.create_model_version("rigor-new", "file:///nowhere", None).version
     new = ArtifactRef(name="rigor-new", kind="model", version=int(version), digest="d")
+    client.create_registered_model("theirs")
+    client.set_registered_model_alias("theirs", ALIAS, client.create_model_version("theirs", "file:///x", None).version)
+    assert held_by(runner) == first, "another project's champion is none of ours"
     _record(new, first, rows.with_columns(taken=pl.lit(True)))
+    client.delete_registered_model("theirs")
     aliases = {model.name: model.aliases for model in client.search_registered_models() if model.aliases}
     assert aliases == {"rigor-new": {ALIAS: version}}, "one holder over all names"
+
+
+def test_a_run_killed_between_giving_and_taking_away_leaves_the_later_champion(
+    home: Settings, no_champion: None
+) -> None:
+    kit, client = Kit(Path(home.warehouse_uri())), mlflow.MlflowClient()
+    refs = {name: kit.model(name) for name in ("rigor-a", "rigor-b", "rigor-c")}
+    for name in refs:
+        client.create_registered_model(name)
+        client.create_model_version(name, "file:///nowhere", None)
+    for name in ("rigor-b", "rigor-a"):
+        kit.table("decisions", [[]], (), name, stage="compare_models", config=json.dumps({"candidate": f"{name}@1"}))
+    for name in ("rigor-a", "rigor-b"):
+        client.set_registered_model_alias(name, ALIAS, "1")
+    runner = Runner(home)
+    assert held_by(runner) == refs["rigor-a"]
+    kit.table("decisions", [[]], (), "rigor-b", stage="compare_models", config=json.dumps({"candidate": "rigor-b@1"}))
+    assert held_by(runner) == refs["rigor-b"]
+    row = {"suite": "", "scope": "capability", "taken": True, "reason": "better", "candidate_score": 1.0,
+           "champion_score": 0.5, "difference": 0.5, "low": 0.4, "high": 0.6, "questions": 30}  # fmt: skip
+    _record(refs["rigor-c"], refs["rigor-b"], pl.DataFrame([row]))
+    assert [model.name for model in client.search_registered_models() if ALIAS in model.aliases] == ["rigor-c"]
+    assert held_by(runner) == refs["rigor-c"]
 
 
 def test_every_profile_fills_the_config() -> None:

@@ -36,6 +36,13 @@ def test_a_setting_that_does_not_fit_is_named_as_the_variable_it_is(tmp_path: Pa
     assert ended.stdout.startswith("error RIGOR_WORKERS: Input should be a valid integer")
 
 
+def test_a_key_below_a_value_is_a_mistake_in_words() -> None:
+    for change in ("suites.0=math500", "sample_answers.max_tokens.x=1"):
+        given = ["suites=['held_out']", "sample_answers.max_tokens=5", change]
+        with pytest.raises(ConfigError, match=r"evaluate\.\w+ is a value and has no keys of its own"):
+            configured("evaluate", "laptop", given, None)
+
+
 def test_a_missing_file_is_told_without_numbers() -> None:
     terminal = io.StringIO()
     with pytest.raises(SystemExit), user_errors(Console(file=terminal)):

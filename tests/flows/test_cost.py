@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from flows.cost import as_data, point, score
-from tests.warehouse.lineage_kit import Kit
+from tests.warehouse.lineage_kit import START, Kit
 from warehouse.ids import row_id
 from warehouse.ledger import Ledger
 from warehouse.lineage import ArtifactRef
@@ -55,6 +55,21 @@ def test_a_point_is_charged_with_training_and_not_with_the_evaluation(tmp_path: 
                  "better", PRICES)  # fmt: skip
     assert lost["each_point"] is None
     assert as_data(entries, PRICES)["total"]["money"] == pytest.approx(130)
+
+
+def test_a_training_that_both_sides_come_from_is_no_price_of_the_gain(tmp_path: Path) -> None:
+    """One side learned from the rollouts that the other's own training left beside it."""
+    kit = Kit(tmp_path)
+    same = {"mlflow_run": "zero", "started": START, "cpu_seconds": 500.0}
+    rollouts = kit.table("rollouts", [[]], (), "zero", **same)
+    zero = kit.model("zero", **same)
+    better = kit.model("better", [zero, rollouts], cpu_seconds=30.0)
+    scored(kit, zero, 0.10)
+    scored(kit, better, 0.25)
+    entries = Ledger(kit.lineage).bill(kit.lineage.called("better"), 0)
+    assert sum(entry.use.cpu_seconds for entry in entries) == 530
+    gained = point(kit.lineage, entries, "better", "held_out", "pass@1", "zero", PRICES)
+    assert gained["each_point"]["money"] == pytest.approx(30 / 15)
 
 
 def test_a_score_is_of_exactly_that_version(tmp_path: Path) -> None:

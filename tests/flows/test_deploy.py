@@ -62,6 +62,7 @@ def test_what_starts_by_itself_carries_the_whole_config() -> None:
     by_hand = deployments(read_operations(), "laptop", manual=True)
     assert not any(each.schedules or each.triggers for each in by_hand)
     assert [each.parameters for each in by_hand] == [each.parameters for each in made.values()]
+    assert not {each.full_name for each in by_hand} & {each.full_name for each in made.values()}, "one of each name"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,16 @@ from safetensors.torch import load_file, save_file
 
 from flows.catalogue import configured
 from flows.config import ConfigError, profile_names
-from flows.evaluate import EvaluateConfig, evaluate, run_evaluate
+from flows.evaluate import EvaluateConfig, _earlier, evaluate, run_evaluate
 from flows.run import flow_run
 from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
 from flows.summary import print_scores
-from tasks.stage import Inputs, Report, Stage, StageConfig
+from tasks.stage import Inputs, Report, SourceFile, Stage, StageConfig
 from tests.tasks.evaluate.judge_made import judge
 from tests.tasks.evaluate.made import SUMS, sums, tiny_model, write_suite
-from warehouse.lineage import Lineage
+from tests.warehouse.lineage_kit import Kit
+from warehouse.lineage import ArtifactRef, Lineage
 
 WEIGHTS = "model.safetensors"
 
@@ -113,6 +116,43 @@ def test_another_suite_leaves_the_scores_of_the_first(home: Settings, tmp_path: 
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     save_file({n: t * 2 for n, t in load_file(folder / WEIGHTS).items()}, other / WEIGHTS, {"format": "pt"})
     assert set(evaluated("more", other)[1]["suite"]) == {"more"}
+
+
+def test_what_another_run_scores_meanwhile_is_kept(home: Settings, tmp_path: Path) -> None:
+    data, folder = write_suite(tmp_path, sums(8)), tiny_model(tmp_path)
+    more = SUMS.model_copy(update={"name": "more", "k": 1})
+    given = {"models": [f"tiny={folder}"], "custom": [SUMS, more]}
+    other = asked(data, **given, suites=["more"])
+    started: list[Call] = []
+
+    def watch(call: Call) -> None:
+        """When the first run has its answers and has not scored them yet, the other one comes and goes."""
+        started.append(call)
+        if len(started) == 1:
+            thread = threading.Thread(target=evaluate, args=(other,))  # MLflow's and Prefect's runs belong to a thread
+            thread.start()
+            thread.join()
+
+    token = ON_CALL.set(watch)
+    try:
+        evaluate(asked(data, **given, suites=["sums"]))
+    finally:
+        ON_CALL.reset(token)
+    assert set(Runner(home).tables.view("evals").scan().collect()["suite"]) == {"sums", "more"}
+
+
+def test_earlier_answers_are_kept_of_exactly_the_same_model(home: Settings) -> None:
+    kit, suite = Kit(Path(home.warehouse_uri())), SUMS.model_copy(update={"name": "more"})
+    files = [SourceFile(f"/m/{name}", digest, 1) for name, digest in (("model.safetensors", "w"), ("chat.jinja", "c"))]
+    read = [ArtifactRef(name=name, kind="file", version=0, digest=digest) for name, digest in
+            (("model:model.safetensors", "w"), ("model:chat.jinja", "c"), ("sums:sums.parquet", "d"))]  # fmt: skip
+    said = json.dumps({"model": "tiny", "server": None, "suite": {"name": "sums"}})
+    made = kit.table("eval_samples", [[]], read, "tiny.sums", config=said)
+    run = Runner(home, dry=True)
+    for given, kept in ((files, [made]), (files[:1], []), ([*files, SourceFile("/m/n", "n", 1)], [])):
+        assert _earlier(run, "tiny", None, {"model": given}, [suite]) == kept
+    assert _earlier(run, "tiny", None, {"model": files}, [SUMS]) == [], "that suite is asked anew"
+    assert _earlier(run, "tin", None, {"model": files}, [suite]) == []
 
 
 def longer(a: str, b: str, _: float) -> str:

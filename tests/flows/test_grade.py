@@ -71,3 +71,15 @@ def test_mistakes_are_told_in_words(tmp_path: Path, args: list[str], message: st
     pl.DataFrame({"gold": ["1"]}).write_ndjson(file)
     with pytest.raises(ValueError, match=message):
         grade(str(file), *args)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [('{"gold": "1", "prediction": "1", "correct": true}\n', "has columns correct already"),
+     ("", "answers.jsonl: "), ("{not json\n", "answers.jsonl: ")],
+)  # fmt: skip
+def test_a_file_that_cannot_be_graded_is_named(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        grade(str(file))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from flows.meter import Meter, Rapl
+from flows.meter import Meter, Nvml, Rapl, _sample, _visible
 from warehouse.prices import Prices
 
 
@@ -39,6 +41,31 @@ def test_without_counters_cpu_time_is_multiplied_and_the_method_says_so(tmp_path
     reading = Meter(Prices(watts_a_core=7), rapl=Rapl(tmp_path)).read(cpu_seconds=10)
     assert reading.energy_joules >= 70
     assert reading.method.startswith("estimated: CPU seconds at 7 W")
+
+
+def test_gpus_that_cuda_does_not_see_are_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {"": [], "-1": [], "1": [1], "1,-1,0": [1], " 2, 0": [2, 0], "7": [], "GPU-8a7f": [0, 1, 2]}
+    for chosen, seen in wanted.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        assert _visible(3) == seen, chosen
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert _visible(3) == [0, 1, 2]
+
+
+def test_the_last_part_of_a_second_is_charged() -> None:
+    class Working(Nvml):
+        def working(self) -> int:
+            return 2
+
+    worked: list[float] = []
+    done = threading.Event()
+    started = time.monotonic()
+    sampler = threading.Thread(target=_sample, args=(Working(), worked, done))
+    sampler.start()
+    time.sleep(0.2)
+    done.set()
+    sampler.join()
+    assert 0.4 <= sum(worked) <= 2 * (time.monotonic() - started)
 
 
 def test_money_is_hours_and_kilowatt_hours_at_their_prices() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -67,3 +68,23 @@ def test_an_endpoint_gets_the_event_and_a_dead_one_stops_nothing(
         emit(f"http://127.0.0.1:{server.server_port}/", kit.calls[1:], "w")
     assert "not delivered" in caplog.text
     emit("", kit.calls[1:], "w")
+
+
+def test_an_endpoint_that_speaks_no_http_stops_nothing_and_its_key_is_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit = calls(tmp_path / "w")
+    with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.WARNING):
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 20)
+                connection.sendall(b"220 a mail server\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        emit(f"http://127.0.0.1:{server.getsockname()[1]}/lineage?api_key=secret", kit.calls[1:], "w")
+        thread.join()
+    assert "/lineage: " in caplog.text
+    assert "secret" not in caplog.text

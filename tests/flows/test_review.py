@@ -38,12 +38,14 @@ SAMPLES = [
 
 
 class ByHand(StageConfig):
-    pass
+    wrong: int = 0
+    """Samples more that the filter refuses."""
 
 
 def give(config: ByHand, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
-    report.rows_in(len(SAMPLES))
-    yield pl.DataFrame(SAMPLES, pl.Schema(COLD_START_SAMPLES.arrow), orient="row").select(
+    wrong = [sample(GOOD.replace("12", "13"), sample=1 + n, correct=False) for n in range(config.wrong)]
+    report.rows_in(len(SAMPLES) + len(wrong))
+    yield pl.DataFrame([*SAMPLES, *wrong], pl.Schema(COLD_START_SAMPLES.arrow), orient="row").select(
         COLD_START_SAMPLES.arrow.names
     )
 
@@ -52,10 +54,10 @@ BY_HAND = Stage("sample_cold_start", "1", (), "cold_start_samples", ByHand, give
 
 
 @flow
-def chains(config: FilterColdStartConfig) -> list[ArtifactRef]:
+def chains(config: FilterColdStartConfig, wrong: int = 0) -> list[ArtifactRef]:
     """What the filter made, and what later stages of a run are given."""
     with flow_run("cold_start", config) as run:
-        samples = run.call(BY_HAND, ByHand(), {})
+        samples = run.call(BY_HAND, ByHand(wrong=wrong), {})
         assert samples is not None
         made = run.call(FILTER, config, {"cold_start_samples": (samples,)})
         used = apply_review(run, made)
@@ -157,6 +159,9 @@ def test_a_review_is_a_version_that_later_runs_read(
     assert f"{other} is not reviewed: the review of {made} was of other rows" in caplog.text
     assert chains(FilterColdStartConfig())[1].digest == reviewed.digest
     assert rows_of(Runner(home).current("cold_start")[0], home) == after
+    made_of_more, still = chains(FilterColdStartConfig(), wrong=1)
+    assert made_of_more.fingerprint != made.fingerprint
+    assert still.digest == reviewed.digest, "the same rows, though of other samples, keep their review"
     chains(FilterColdStartConfig(rows=3))
     carried = rigor("--carry")
     assert carried.exit_code == 0, carried.exception

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import mlflow
 import polars as pl
 import pyarrow as pa
 import pytest
+from mlflow.entities import Run
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
@@ -21,10 +24,11 @@ from rich.console import Console
 from flows.errors import hushed_prefect, user_errors
 from flows.models import DamagedModelError
 from flows.report import ON_PROGRESS
-from flows.run import flow_run
-from flows.runner import CountError, Runner
+from flows.run import flow_run, open_mlflow
+from flows.runner import Call, CountError, Runner
 from flows.settings import Settings
 from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
+from tests.warehouse.lineage_kit import Kit
 from warehouse.ids import row_id
 from warehouse.schema import TABLES, Column, TableSchema
 from warehouse.walk import Walk
@@ -188,9 +192,15 @@ def test_rejects_are_quarantined_once_with_reason_and_source(home: Settings) -> 
     assert set(rows["fingerprint"]) == {runner.calls[0].fingerprint}
 
 
-def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(
-    home: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def logged(run: Run) -> str:
+    """Prefect's log of the task of an MLflow run."""
+    APILogHandler().flush()
+    with get_client(sync_client=True) as client:
+        of_run = LogFilter(task_run_id=LogFilterTaskRunId(any_=[run.data.tags["prefect_task_run"]]))
+        return "".join(log.message for log in client.read_logs(of_run))
+
+
+def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(home: Settings) -> None:
     runner, parent = in_flow(chain(count=8))
     client = mlflow.MlflowClient()
     call = runner.lineage.call_of(runner.calls[1].ref)
@@ -207,7 +217,7 @@ def test_mlflow_holds_params_metrics_and_the_table_versions_under_our_digest(
     assert json.loads(inputs[str(read)].dataset.schema)["n"] == "int64"
     maker = runner.lineage.call_of(read)["mlflow_run"]
     assert client.get_run(maker).data.tags["warning.00"] == "5 numbers are few"
-    assert "make_numbers: 5 numbers are few" in caplog.messages
+    assert "5 numbers are few" in logged(client.get_run(maker))
     curve = client.get_metric_history(maker, "largest")
     assert [(m.step, m.value) for m in sorted(curve, key=lambda m: m.step)] == [(0, 1), (1, 2), (2, 4), (3, 5), (4, 7)]
     assert client.get_run(parent).data.metrics["make_numbers.rows_rejected"] == 3
@@ -231,12 +241,8 @@ def test_a_stage_that_fails_half_way_keeps_its_curve_and_is_told_in_clear_lines(
     assert failed.info.status == "FAILED"
     curve = mlflow.MlflowClient().get_metric_history(failed.info.run_id, "loss")
     assert sorted((m.step, m.value) for m in curve) == [(0, 3.0), (1, 2.0), (2, 1.0)]
-    APILogHandler().flush()
-    with get_client(sync_client=True) as client:
-        of_run = LogFilter(task_run_id=LogFilterTaskRunId(any_=[failed.data.tags["prefect_task_run"]]))
-        logged = "".join(log.message for log in client.read_logs(of_run))
-    assert "Traceback" in logged
-    assert "in stop_half_way" in logged
+    assert "Traceback" in logged(failed)
+    assert "in stop_half_way" in logged(failed)
 
 
 def test_the_terminal_hears_which_stage_begins_and_how_far_it_is(home: Settings) -> None:
@@ -339,3 +345,52 @@ def test_a_model_stage_may_write_tables_beside_its_model(home: Settings) -> None
     assert calls[0]["mlflow_run"] == calls[1]["mlflow_run"], "one call made both"
     assert calls[0]["inputs"] == calls[1]["inputs"]
     assert states(in_flow(body)[0]) == [("make_numbers", "cached"), ("square", "cached"), ("fit_and_square", "cached")]
+
+
+def test_a_run_does_not_fail_for_figures_that_are_in_another_mlflow(home: Settings) -> None:
+    runner = Runner(home)
+    there, gone = (Kit(Path(home.warehouse_uri())).model(f"m{n}", mlflow_run=n * 32) for n in "ab")
+    runner.calls = [Call("make", "", str(ref), ref.fingerprint, "cached", ref) for ref in (there, gone)]
+    open_mlflow(home, "demo")
+    with mlflow.start_run() as run:
+        runner.summarise(run.info.run_id)
+    found = mlflow.MlflowClient().get_run(run.info.run_id).data.metrics
+    assert found == {"stages_cached": 2, "stages_computed": 0}
+
+
+def test_an_experiment_may_be_opened_for_the_first_time_by_several_runs_at_once(home: Settings) -> None:
+    errors: list[Exception] = []
+    together = threading.Barrier(4)
+
+    def opens() -> None:
+        try:
+            for number in range(5):
+                together.wait()
+                open_mlflow(home, f"at once {number} {home.warehouse_uri()}")
+        except Exception as error:  # noqa: BLE001 whatever it is, the test must see it
+            errors.append(error)
+            together.abort()
+
+    threads = [threading.Thread(target=opens) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_what_reads_mlflow_looks_where_flows_write(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    Settings().apply()
+    assert os.environ["MLFLOW_TRACKING_URI"] == Settings().mlflow_tracking_uri()
+
+
+def test_a_call_clears_away_what_a_killed_one_left(home: Settings) -> None:
+    dry = Runner(home, dry=True)
+    dry.call(MAKE, Count(count=5), {})
+    scratch = home.absolute_home() / "scratch"
+    left = scratch / dry.calls[0].fingerprint / "models"
+    left.mkdir(parents=True)
+    before = set(scratch.iterdir()) - {left.parent}
+    in_flow(lambda run: run.call(MAKE, Count(count=5), {}))
+    assert set(scratch.iterdir()) == before

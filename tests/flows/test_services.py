@@ -63,6 +63,8 @@ def test_it_starts_all_prints_where_and_ends_with_all(tmp_path: Path, end: signa
         assert not any(each["schedules"] for each in deployed), "by hand alone"
         family = ui.children(recursive=True)
         assert len(family) >= 5
+        words = [word for each in family for word in each.cmdline()]
+        assert not any("mlflow.db" in word for word in words), "a database's address may hold its password"
     finally:
         if ui.poll() is None:
             ui.send_signal(end)  # a terminal's Ctrl-C reaches the foreground group, which is this process alone

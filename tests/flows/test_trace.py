@@ -97,8 +97,8 @@ def test_down_and_both_and_what_is_not_there(made: dict[str, tuple[Runner, str]]
     for wrong in ("ffffffffff", "squares@99"):
         with pytest.raises(LookupError, match="no row"):
             rigor("trace", wrong)
-    with pytest.raises(ValueError, match="up, down, both"):
-        rigor("trace", "squares", "--direction", "sideways")
+    wrong_way = CliRunner().invoke(app, ["trace", "squares", "--direction", "sideways"])
+    assert (wrong_way.exit_code, "is not one of 'up'" in wrong_way.output) == (2, True)
 
 
 def test_missing_indexes_are_said_and_can_be_written(made: dict[str, tuple[Runner, str]]) -> None:

@@ -46,6 +46,28 @@ def test_a_killed_holder_is_replaced_within_seconds_fifty_times(tmp_path: Path) 
         os.close(writes)
 
 
+def test_callers_who_come_while_the_folder_is_removed_make_it_again(tmp_path: Path) -> None:
+    errors: list[OSError] = []
+    inside = threading.Semaphore(1)
+
+    def turns() -> None:
+        try:
+            for _ in range(1_000):
+                with work_folder(tmp_path, "f" * 64):
+                    assert inside.acquire(blocking=False), "two at once"
+                    inside.release()
+        except OSError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=turns) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_waiter_gets_a_new_folder_once_the_first_is_done(tmp_path: Path) -> None:
     order: list[str] = []
     entered = threading.Event()

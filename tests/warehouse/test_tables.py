@@ -170,3 +170,12 @@ def test_writers_of_different_partitions_lose_no_commit(tmp_path: Path, writers:
     assert view.parts[0][0] - 1 == writers * commits
     last = view.scan().group_by("partition").agg(pl.col("n").min()).sort("partition").collect()
     assert last.rows() == [(f"w{w}", commits - 1) for w in range(writers)]
+
+
+@pytest.mark.parametrize("folder", ["with space", "[brackets]", "st*r?"])
+def test_a_warehouse_may_lie_in_any_folder(folder: str, tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path / folder))
+    tables.commit(DEMO, [frame("a", 3)], partitions=["a"])
+    view = tables.view("demo")
+    assert view.scan().collect().height == 3
+    assert view.digest() == tables.view("demo", 1).digest()

@@ -64,6 +64,8 @@ def test_answer_part() -> None:
     assert answer_part("<think>\n1 + 1 = 2\n</think>\n<answer>2</answer>") == "2"
     assert answer_part("<think>x</think> so 2") == "so 2"
     assert answer_part("<answer>1</answer> no, <answer>2</answer>") == "2"
+    assert answer_part("<think>\n3 + 4 = 7\n7 + 5 = 12") == "", "it has not stopped thinking"
+    assert answer_part("<think>\n3 + 4 = 7\n<answer>7</answer>") == ""
 
 
 def test_every_family_scores_its_gold_and_its_reference() -> None:

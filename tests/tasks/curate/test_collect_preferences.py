@@ -96,6 +96,11 @@ def test_rows_are_the_same_every_time_and_split_by_group(made: Made, problems: M
     splits = made.rows.group_by("group").agg(pl.col("split").n_unique())
     assert splits["split"].max() == 1
     assert set(made.rows["split"]) == {"train", "validation", "test"}
+    known, held_out = (set(problems.rows.filter(side)["reference"])
+                       for side in (pl.col("split") == "train", pl.col("split") != "train"))  # fmt: skip
+    learned = made.rows.filter(pl.col("split") == "train")
+    said = {answer_part(text) for side in ("chosen", "rejected") for text in learned[side]}
+    assert not said & (held_out - known), "a held-out reference stands in a training pair"
     per = made.rows.group_by("problem", "kind").len()["len"]
     assert per.max() == 2
     drawn = (

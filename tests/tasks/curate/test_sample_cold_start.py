@@ -138,6 +138,7 @@ def test_a_sample_depends_on_its_problem_alone(inputs: Inputs) -> None:
     [
         ("<think>\na\n\n b \n</think>\n<answer>1</answer>", ["a", "b"], "1"),
         ("<think>\na\nb", ["a", "b"], ""),
+        ("<think>\na\n<answer>1</answer>", ["a", "<answer>1</answer>"], ""),
         ("just 12", [], "just 12"),
         ("<answer>1</answer>", [], "1"),
         ("<think>a</think>\n12", ["a"], "12"),

@@ -17,14 +17,15 @@ from warehouse.schema import TABLES
 from warehouse.tables import Tables, TableView
 
 
-def answers(tables: Tables, model: str, suites: dict[str, list[list[bool]]], mode: str = "sampled") -> TableView:
-    """Samples of a model: for each suite, for each question, its verdicts."""
+def answers(tables: Tables, model: str, suites: dict[str, list[list[Any]]], mode: str = "sampled") -> TableView:
+    """Samples of a model: for each suite, for each question, its verdicts; those of `alpaca_eval` are for a judge."""
     rows: list[dict[str, Any]] = []
     for suite, questions in suites.items():
         for number, verdicts in enumerate(questions):
             rows += [{"id": f"{model}.{suite}.{number}.{i}", "parents": [], "partition": model, "model": model,
                       "suite": suite, "shots": 0, "mode": mode, "question": f"q{number}", "sample": i,
-                      "cluster": f"q{number}", "problem": f"problem {number}", "correct": verdict}
+                      "cluster": f"q{number}", "problem": f"problem {number}", "correct": verdict,
+                      "checker": "preference" if suite == "alpaca_eval" else "math"}
                      for i, verdict in enumerate(verdicts)]  # fmt: skip
     schema = TABLES["eval_samples"]
     empty = {f.name: "" for f in schema.arrow if str(f.type) == "string"} | {"seed": 0, "tokens": [], "steps": []}
@@ -90,6 +91,9 @@ def test_the_difference_is_paired_by_question_and_suites_count_alike(tmp_path: P
         ({"math": verdicts(0), **SAFE}, None, True, "no champion yet"),
         ({"math": verdicts(0)}, None, False, "no safety suite that the candidate has answered"),
         ({"math": verdicts(1)}, {"code": verdicts(1)}, False, "no capability suite"),
+        # Empty answers to the same question are no suite of one question, whose interval has no end.
+        ({"math": verdicts(1, 1, 1, 0.75), "alpaca_eval": [[False], [None]], **SAFE},
+         {"math": verdicts(0, 0, 0.25, 0), "alpaca_eval": [[False], [None]], **SAFE}, True, "better: .0.8750"),
     ],
 )  # fmt: skip
 def test_the_rule(

@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tasks.curate.check_answer import answer_part
 from tasks.curate.make_problems import STAGE as MAKE_PROBLEMS
 from tasks.curate.make_problems import MakeProblemsConfig
-from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, can_judge, final_part, grade, votes
+from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, can_judge, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
 from tasks.evaluate.suites import SUITES, Shots, Suite
 from tasks.stage import Inputs, SourceFile
@@ -157,6 +158,6 @@ def test_letters_by_letter_or_by_text() -> None:
 
 
 def test_unfinished_thinking_is_no_answer() -> None:
-    assert final_part("<think>\nso 5") == ""
-    assert final_part("<think>\nso 5\n</think>\n5") == "5"
-    assert final_part("so 5") == "so 5"
+    assert answer_part("<think>\nso 5") == ""
+    assert answer_part("<think>\nso 5\n</think>\n5") == "5"
+    assert answer_part("so 5") == "so 5"

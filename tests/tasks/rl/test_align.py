@@ -29,7 +29,7 @@ MIX = {"mix": [{"categories": ["math"], "share": 3}, {"categories": ["general"],
                {"checkers": ["refusal"], "share": 1, "from_share": 0.75},
                {"checkers": ["compliance"], "share": 1, "from_share": 0.75}]}  # fmt: skip
 PROBLEMS = [
-    {"category": category, "family": category, "checker": checker}
+    {"category": category, "family": category, "checker": checker, "level": 1}
     for category, checker, count in (("math", "math", 9), ("general", "exact", 5), ("safety", "refusal", 3),
                                      ("safety", "compliance", 2))
     for _ in range(count)
@@ -58,17 +58,26 @@ def test_a_step_asks_each_part_by_its_share_and_late_parts_in_the_last_quarter_a
         assert asked == ({"math": 9, "exact": 3} if step < 30 else late), step
 
 
+def test_a_part_may_begin_at_a_level_and_what_fits_no_part_is_not_asked() -> None:
+    problems = [{**PROBLEMS[0], "level": level} for level in range(1, 7)]
+    options = Questions.model_validate({"mix": [{"categories": ["math"], "lowest_level": 4, "share": 1}]})
+    assert parts(options, problems) == [[3, 4, 5]]
+    assert by_share(options, problems, 6) == [3, 4, 5]
+
+
 @pytest.mark.parametrize("waves", [1, 2])
 def test_every_part_goes_through_epochs_of_its_own(waves: int) -> None:
     config = mixed(waves=waves)
     members = parts(config.questions, PROBLEMS)
     asked = [draw(config, len(PROBLEMS), step, range(12 * waves), members) for step in range(40)]
     assert [draw(config, len(PROBLEMS), 33, [place], members)[0] for place in range(12 * waves)] == asked[33]
-    for part in members:
-        seen = [index for step in asked for index in step if index in part]
-        for start in range(0, len(seen) - len(part), len(part)):
-            assert sorted(seen[start : start + len(part)]) == part
-        assert len(seen) > 2 * len(part)
+    # What a step does without, its further wave, leaves no hole in the first one's epochs.
+    for first, end in ((0, 12), (12, 24))[:waves]:
+        for part in members:
+            seen = [index for step in asked for index in step[first:end] if index in part]
+            for start in range(0, len(seen) - len(part), len(part)):
+                assert sorted(seen[start : start + len(part)]) == part
+            assert len(seen) > 2 * len(part)
 
 
 def test_a_mix_that_cannot_be_meant_is_refused() -> None:
@@ -124,6 +133,14 @@ def test_each_prompt_is_rewarded_by_what_is_asked_of_it_by_hand() -> None:
     assert [math.isnan(value) for value in late.terms["judge:safety"]] == [True, True, False]
     assert late.weights["judge:helpful"].tolist() == [0, 2, 0]
     assert heard[1:] == [["g"], ["r"]]
+
+
+def test_a_reward_model_that_gives_no_number_ends_the_training() -> None:
+    """NaN stands for "not asked": taken for that, a broken model would reward nothing and nobody would hear of it."""
+    weights = RewardWeights.model_validate({"accuracy": 1, "judges": {"helpful": 1}})
+    grader = Grader(weights, {"helpful": lambda prompts, _: np.full(len(prompts), np.nan)})
+    with pytest.raises(ValueError, match="helpful gives a reward that is not finite"):
+        grader.grade([problem("math", "math", "m")], ["<answer>7</answer>"])
 
 
 @pytest.fixture(scope="module")

@@ -92,10 +92,13 @@ def test_every_question_is_asked_once_an_epoch() -> None:
     assert draw(config, 12, 5, [2]) == [draw(config, 12, 5, range(4))[2]]
 
 
-@pytest.mark.parametrize("count", [7, 100])
-def test_a_curriculum_is_followed_from_its_first_row_to_its_last(count: int) -> None:
+@pytest.mark.parametrize(("count", "last"), [(7, 3), (30, 26), (100, 90)])
+def test_a_curriculum_is_followed_from_its_first_row_to_its_last_and_not_begun_again(count: int, last: int) -> None:
     config = config_of(steps=10, questions_per_step=4, questions={"order": "curriculum"})
-    starts = [draw(config, count, step, range(4))[0] for step in range(10)]
+    asked = [draw(config, count, step, range(4)) for step in range(10)]
+    starts = [questions[0] for questions in asked]
     assert starts[0] == 0
     assert starts == sorted(starts)
-    assert starts[-1] == 9 * count // 10
+    assert starts[-1] == last
+    assert all(questions == [*range(questions[0], questions[0] + 4)] for questions in asked)
+    assert all(max(questions) < count for questions in asked)

@@ -90,6 +90,10 @@ def run_to_the_end(config: ReinforceConfig, inputs: Inputs, kills: list[int]) ->
         "tuple[Path, dict[str, Iterator[pl.DataFrame]]]", reinforce("rigor-test", config, inputs, notes)
     )
     assert set(notes.figures) > {"reward", "pass_rate", "seconds"}
+    assert sorted(notes.curves["reward"]) == [*range(1, config.steps + 1)], "those of the killed ones, too"
+    measured = [value for _, value in sorted(notes.curves["held_out_pass_rate"].items())]
+    assert notes.values["held_out_gain"] == measured[-1] - measured[0]
+    assert min(notes.curves["held_out_pass_rate"]) == 0
     return load_file(made / "model.safetensors"), pl.concat(beside["rollouts"]), notes
 
 
