@@ -90,10 +90,6 @@ class Lineage:
             found = found.filter(pl.col("partitions").list.contains(partition))
         return ref_of(found.row(-1, named=True)) if found.height else None
 
-    def months(self, name: str) -> list[str]:
-        """Partitions of a table that were ever committed, ascending."""
-        return sorted({p for call in self.calls().filter(pl.col("name") == name)["partitions"].to_list() for p in call})
-
     def called(self, text: str) -> list[dict[str, Any]]:
         """The stage calls that a text stands for, [] where it is none.
 

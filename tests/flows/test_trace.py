@@ -150,8 +150,8 @@ def test_a_diff_of_runs_goes_stage_by_stage_to_where_they_part(made: dict[str, t
     assert len(same["stages"]) == 2
     with pytest.raises(ValueError, match="not of one kind"):
         rigor("diff", runs["modelled"], "squares@1")
-    with pytest.raises(ValueError, match="sum-model@1 is a model and squares@1 is a table: compare two of one kind"):
-        rigor("diff", "sum-model@1", "squares@1")
+    with pytest.raises(ValueError, match=r"sum-model@\d+ is a model and squares@1 is a table: compare two of one kind"):
+        rigor("diff", "sum-model", "squares@1")
     with pytest.raises(LookupError, match="no artifact"):
         rigor("diff", "0" * 32, "squares@1")
 
