@@ -33,19 +33,20 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("zero", "zero"),
-    Variant("zero, KL 0.04", "zero", ('reinforce.algorithm={base="dapo", kl_weight=0.04}',)),
-    Variant("zero, GRPO", "zero", ('reinforce.algorithm={base="grpo", kl_weight=0}',)),
-    Variant("zero, Dr. GRPO", "zero", ('reinforce.algorithm="dr_grpo"', 'reinforce.advantage="none"')),
     Variant("reason", "reason"),
     Variant("reason, no KL", "reason", ('reinforce.algorithm={base="dapo", kl_weight=0}',)),
     Variant("reason, KL 0.04", "reason", ('reinforce.algorithm={base="dapo", kl_weight=0.04}',)),
     Variant("reason, no language reward", "reason", ("reinforce.rewards.language=0",)),
     Variant("reason, shuffled", "reason", ('reinforce.questions.order="shuffled"',)),
     Variant("reason, curriculum", "reason", ('reinforce.questions.order="curriculum"',)),
+    Variant("zero", "zero"),
+    Variant("zero, KL 0.04", "zero", ('reinforce.algorithm={base="dapo", kl_weight=0.04}',)),
+    Variant("zero, GRPO", "zero", ('reinforce.algorithm={base="grpo", kl_weight=0}',)),
+    Variant("zero, Dr. GRPO", "zero", ('reinforce.algorithm="dr_grpo"', 'reinforce.advantage="none"')),
 )
 """GRPO v Dr. GRPO and KL v none from the base; the rest where R1 has it, in its first RL stage. Both values of a choice
-are named: whichever is the profile's own has that run's fingerprint and is not trained again."""
+are named: whichever is the profile's own has that run's fingerprint and is not trained again. `reason` first: it orders
+its curriculum by the newest `zero`."""
 COLUMNS = {
     "held_out_greedy": "greedy", "held_out_pass_rate": "T 0.6", "mixed_language_share": "mixed language",
     "reasoning_share": "in steps", "response_tokens": "tokens", "entropy": "entropy", "kl": "KL",
