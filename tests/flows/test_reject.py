@@ -59,8 +59,9 @@ def test_the_whole_flow_on_a_small_base(home: Settings) -> None:
         "reinforce.max_tokens=48", "reinforce.held_out={problems=8}"]))  # fmt: skip
     small = [
         f"sample_rejection.{asked}", 'sample_rejection.model="rigor-zero"', "sample_rejection.problems=60",
-        "sample_rejection.samples=4", "sample_rejection.max_tokens=48", 'policies=["rigor-zero"]', "label_steps.lowest_step=0",
-        "join_general.rows=200", "join_general.repair_share=0.3", "fine_tune.recipe.batch_rows=4",
+        "sample_rejection.samples=4", "sample_rejection.max_tokens=48", 'policies=["rigor-zero"]',
+        "label_steps.lowest_step=0", "join_general.rows=200", "join_general.repair_share=0.3",
+        "fine_tune.recipe.batch_rows=4",
     ]  # fmt: skip
     calls = run(small)
     assert [call.stage for call in calls] == [
