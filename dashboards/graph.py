@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboards.look import STATES, plain
+from dashboards.look import STATES
+from warehouse.plain import plain
 
 FILL = {
     False: {"failed": "#fbe3e3", "abandoned": "#fbe3e3", "running": "#e0edf8", "done": "#e4f4ea", "planned": "#f1f2f4"},

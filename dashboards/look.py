@@ -16,6 +16,8 @@ import altair as alt
 import polars as pl
 import streamlit as st
 
+from warehouse.plain import plain
+
 GREEN, RED, AMBER, BLUE, GREY = "#2f9e63", "#d64545", "#c9820a", "#3b82c4", "#8a8f98"
 SERIES = (BLUE, "#d9722b", GREEN, "#9a63c9", RED, "#2a9d9d", AMBER, "#c2588f", "#7a8f2f", GREY)
 STATES = {
@@ -28,17 +30,11 @@ LEGEND_COLUMNS = 2
 LABELS = alt.Axis(labelLimit=420, labelOverlap=False, ticks=False, domain=False)
 """An axis that names every row."""
 Drawing: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def dark() -> bool:
     """Whether the browser shows the dark theme."""
     return bool(st.context.theme.type == "dark")
-
-
-def plain(text: object) -> str:
-    """Text without control characters and direction overrides."""
-    return CONTROL.sub("�", str(text))
 
 
 def escaped(text: object) -> str:

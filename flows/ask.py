@@ -212,13 +212,13 @@ class Terminal:
         """Draw one event."""
         kind = event["kind"]
         if kind == "partial":
-            self._grow(_plain(event["text"]).lstrip())
+            self._grow(event["text"].lstrip())
         elif kind == "step":
-            self._grow(_plain(event["text"]))
+            self._grow(event["text"])
             should = f"wrong, should be {event['expected']}" if event["expected"] else "wrong"
             self._mark(event["verdict"], should if event["verdict"] == "wrong" else event["role"])
         elif kind == "answer":
-            self._grow(f"Answer: {_plain(event['text']) or 'none'}")
+            self._grow(f"Answer: {event['text'] or 'none'}")
             should = f"should be {event['expected']}" if event["expected"] else "wrong"
             self._mark(event["verdict"], {"ok": "checked", "wrong": should}.get(event["verdict"], "not checkable"))
         else:
@@ -237,10 +237,5 @@ class Terminal:
     def _mark(self, verdict: str, words: str) -> None:
         sign, style = MARKS[verdict]
         space = " " * max(2, 44 - len(self.drawn))
-        out.print(f"{space}[{style}]{sign} {escape(_plain(words))}[/]")
+        out.print(f"{space}[{style}]{sign} {escape(words)}[/]")
         self.drawn = ""
-
-
-def _plain(text: str) -> str:
-    """Text without control characters: a model's output must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == " " else "�" for c in text)

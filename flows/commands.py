@@ -16,9 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.console import PlainConsole, plain
+from flows.console import PlainConsole
 from flows.settings import Settings
 from warehouse.lineage import Lineage
+from warehouse.plain import plain
 from warehouse.schema import TABLES
 from warehouse.tables import TableNotFoundError, Tables
 

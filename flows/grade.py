@@ -21,6 +21,13 @@ NEEDS = {
 """Columns that each kind needs. `prediction` may be a whole `response`; `tests` is a list of assert lines or of
 {stdin, stdout}; `steps` is a list of steps or one text."""
 
+WRITES = {
+    "math": ("correct", "reason", "gold_read", "answer_read"),
+    "code": ("correct", "reason"),
+    "steps": ("correct", "reason", "first_wrong", "claim", "expected", "claims"),
+}
+"""Verdict columns of each kind."""
+
 
 def grade_file(path: Path, kind: str, to: Path | None) -> None:
     """Grade every row of a JSONL or Parquet file and write it beside the input with verdict columns.
@@ -36,13 +43,13 @@ def grade_file(path: Path, kind: str, to: Path | None) -> None:
     missing = [c for c in NEEDS[kind] if c not in frame.columns]
     if missing:
         raise ValueError(f"{path}: kind {kind} needs columns {', '.join(NEEDS[kind])}; it lacks {', '.join(missing)}")
+    if taken := [name for name in WRITES[kind] if name in frame.columns]:
+        raise ValueError(f"{path} has columns {', '.join(taken)} already, which hold the verdicts: rename or drop them")
     rows = frame.to_dicts()
     if not rows:
         raise ValueError(f"{path}: there are no rows in it")
     verdicts = {"math": _math, "code": _code, "steps": _steps}[kind](rows)
     target = to or path.with_name(f"{path.stem}.graded{path.suffix}")
-    if taken := [name for name in verdicts[0] if name in frame.columns]:
-        raise ValueError(f"{path} has columns {', '.join(taken)} already, which hold the verdicts: rename or drop them")
     graded = pl.concat([frame, pl.from_dicts(verdicts, infer_schema_length=None)], how="horizontal")
     graded.write_parquet(target) if target.suffix == ".parquet" else graded.write_ndjson(target)
     counts = Counter((str(v["correct"]), str(v["reason"])) for v in verdicts)

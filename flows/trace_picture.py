@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from html import escape
 
-from flows.console import plain
+from warehouse.plain import plain
 from warehouse.walk import Edge, Node, Trace
 
 BOX_WIDTH, BOX_HEIGHT = 208, 44

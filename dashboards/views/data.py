@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards import look, read
 from dashboards.source import Source
+from warehouse.plain import plain
 from warehouse.schema import QUARANTINE, TABLES
 
 ROWS_SHOWN = 25
@@ -87,7 +88,7 @@ def _rows(name: str, version: int) -> None:
 def _whole(name: str, version: int, id_: str) -> None:
     row = read.whole_row(Source().warehouse, name, version, id_)
     long = {k: v for k, v in row.items() if isinstance(v, str) and (len(v) > 80 or "\n" in v)}
-    short = {k: look.plain(v)[:500] for k, v in row.items() if k not in long}
+    short = {k: plain(v)[:500] for k, v in row.items() if k not in long}
     left, right = st.columns([1, 2])
     left.dataframe(
         pl.DataFrame({"column": list(short), "value": list(short.values())}), hide_index=True, width="stretch",

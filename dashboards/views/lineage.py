@@ -11,6 +11,7 @@ from dashboards import look, read
 from dashboards.graph import Box, draw
 from dashboards.source import Source
 from warehouse.lineage import Lineage
+from warehouse.plain import plain
 from warehouse.tables import Tables
 from warehouse.walk import Edge, Limits, Node, Trace, Walk
 
@@ -149,7 +150,7 @@ def _node(node: Node) -> None:
                 f" {node.facts['length']:,} bytes, digest {look.md(node.facts['digest'])}", icon=":material/flag:",
             )  # fmt: skip
         texts = {k: v for k, v in node.facts.items() if isinstance(v, str) and (len(v) > LONG or "\n" in v)}
-        short = {k: look.plain(v)[:LONG] for k, v in node.facts.items()
+        short = {k: plain(v)[:LONG] for k, v in node.facts.items()
                  if k not in texts and k != "parents" and v is not None and v != ""}  # fmt: skip
         left, right = st.columns([2, 3]) if texts else (st.container(), None)
         left.dataframe(pl.DataFrame({"field": list(short), "value": list(short.values())}), hide_index=True,
@@ -213,7 +214,7 @@ def _listed(groups: dict[str, list[Node]], side: str) -> None:
 
 
 def _told(facts: dict[str, Any]) -> str:
-    words = look.plain(" ".join(next((str(facts[c]) for c in TELLING if facts.get(c)), facts["id"]).split()))[:LONG]
+    words = plain(" ".join(next((str(facts[c]) for c in TELLING if facts.get(c)), facts["id"]).split()))[:LONG]
     sign = {True: "✓ ", False: "✗ "}.get(facts.get("correct"), "")  # type: ignore[arg-type]
     number = f"  ·  {facts['mode']} {facts['sample']}" if "mode" in facts and "sample" in facts else ""
     return f"{sign}{words}{number}"

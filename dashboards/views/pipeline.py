@@ -12,6 +12,7 @@ import streamlit as st
 from dashboards import look, prefect_states, read, runs
 from dashboards.graph import Box, draw
 from dashboards.source import Source
+from warehouse.plain import plain
 
 MOST_FAILURES = 20
 STAGES = "Stages"
@@ -107,7 +108,7 @@ def _failures(failures: list[Failure]) -> None:
             "flow": f.flow,
             "started": f.attempt.started,
             "ran": look.duration(f.attempt.seconds),
-            "message": look.plain(messages.get(f.attempt.task_run) or "see the Prefect log"),
+            "message": plain(messages.get(f.attempt.task_run) or "see the Prefect log"),
             "MLflow": _run_link(source, f.attempt.run),
         }
         for f in shown
@@ -211,7 +212,7 @@ def _flow_runs(attempts: list[runs.Attempt]) -> None:
                 for a in attempts if not a.stage]  # fmt: skip
         st.caption("No Prefect server answers, so these are MLflow's; `rigor ui` starts one.")
     else:
-        rows = [{"flow run": r.name, "state": r.state, "message": look.plain(r.message), "started": r.started,
+        rows = [{"flow run": r.name, "state": r.state, "message": plain(r.message), "started": r.started,
                  "seconds": r.seconds} for r in known]  # fmt: skip
     if rows:
         _table(pl.DataFrame(rows, infer_schema_length=None), "Newest flow runs")

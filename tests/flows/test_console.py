@@ -9,8 +9,9 @@ import pytest
 from rich.markup import escape
 from rich.table import Table
 
-from flows.console import PlainConsole, plain
+from flows.console import PlainConsole
 from flows.trace_picture import picture
+from warehouse.plain import plain
 from warehouse.walk import Node, Trace
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\rb\u202eevil\tc\nd 数学 ∑"

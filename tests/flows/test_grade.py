@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.grade import WRITES
 
 
 def grade(*args: str) -> str:
@@ -28,6 +29,7 @@ def test_mathematics_from_jsonl(tmp_path: Path) -> None:
     shown = grade(str(file))
     graded = pl.read_ndjson(tmp_path / "answers.graded.jsonl")
     assert graded["correct"].to_list() == [True, False, None, True]
+    assert tuple(graded.columns[-len(WRITES["math"]) :]) == WRITES["math"]
     assert "2 of 4 correct" in shown
     assert "unusable gold" in shown, "an unusable gold is told, never scored"
 
@@ -45,6 +47,7 @@ def test_steps_from_parquet(tmp_path: Path) -> None:
     assert graded["correct"].to_list() == [True, False]
     assert graded["first_wrong"].to_list() == [None, 0]
     assert graded["expected"][1] == "10"
+    assert tuple(graded.columns[-len(WRITES["steps"]) :]) == WRITES["steps"]
 
 
 @pytest.mark.skipif(not Path("/usr/bin/bwrap").exists(), reason="no bubblewrap: apt-get install bubblewrap")
@@ -59,7 +62,9 @@ def test_code_runs_in_the_sandbox(tmp_path: Path) -> None:
         {"program": [p for p, _ in rows], "tests": [["assert f(1) == 2"]] * 3, "entry_point": ["f"] * 3}
     ).write_ndjson(file)
     grade(str(file), "--kind", "code", "--to", str(tmp_path / "out.parquet"))
-    assert pl.read_parquet(tmp_path / "out.parquet")["correct"].to_list() == [right for _, right in rows]
+    graded = pl.read_parquet(tmp_path / "out.parquet")
+    assert graded["correct"].to_list() == [right for _, right in rows]
+    assert tuple(graded.columns[-len(WRITES["code"]) :]) == WRITES["code"]
 
 
 @pytest.mark.parametrize(
