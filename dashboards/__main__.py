@@ -20,16 +20,16 @@ def main() -> None:
 
 
 def _warm_up() -> None:
-    """Import what the pages import and open MLflow's store, so that the first visitor does not wait for it."""
+    """Import what the pages import and look at both stores once, so that the first visitor does not wait for it."""
     import altair  # noqa: F401
     from mlflow.exceptions import MlflowException
 
-    from dashboards import runs
-    from dashboards.source import Source
+    from dashboards import read, runs
     from dashboards.views import ask, cost, data, evaluation, lineage, pipeline, training  # noqa: F401
 
+    read.calls()
     try:
-        runs.client(Source().mlflow).search_experiments(max_results=1)
+        runs.attempts()
     except MlflowException as error:
         print(f"MLflow's store cannot be read: {error}")
 

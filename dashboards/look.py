@@ -26,7 +26,8 @@ STATES = {
 VERDICTS = {"ok": ("✓", GREEN, "checked"), "wrong": ("✗", RED, "wrong"), "not_checkable": ("·", GREY, "not checkable")}
 BIG = ("bytes", "tokens/s")
 """Units whose axis says k, M, G."""
-LEGEND_COLUMNS = 2
+LEGEND_COLUMNS, LONG_NAME = 2, 30
+"""Names in a legend stand two in a row, unless one has more letters."""
 LABELS = alt.Axis(labelLimit=420, labelOverlap=False, ticks=False, domain=False)
 """An axis that names every row."""
 Drawing: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -116,13 +117,19 @@ def lines(
         tooltip=[alt.Tooltip(f"{series}:N", title="series"), alt.Tooltip(f"{x}:Q", title=x_title, format=","),
                  alt.Tooltip(f"{y}:Q", title=y_title, format=",.4~r")],
     )  # fmt: skip
-    below = 0 if len(names) < 2 else 30 + 24 * -(-len(names) // LEGEND_COLUMNS)  # the height is with the legend
+    below = 0 if len(names) < 2 else 30 + 24 * -(-len(names) // _columns(names))  # the height is with the legend
     drawn = base.mark_line(strokeWidth=1.8, point=points).properties(height=height + below).interactive(bind_y=False)
     return cast("Drawing", drawn)
 
 
 def _legend(names: Sequence[str]) -> alt.Legend | None:
-    return alt.Legend(title=None, orient="bottom", columns=LEGEND_COLUMNS, labelLimit=360) if len(names) > 1 else None
+    if len(names) < 2:
+        return None
+    return alt.Legend(title=None, orient="bottom", columns=_columns(names), labelLimit=420)
+
+
+def _columns(names: Sequence[str]) -> int:
+    return 1 if max(map(len, names)) > LONG_NAME else LEGEND_COLUMNS
 
 
 def bars(frame: pl.DataFrame, label: str, value: str, *, value_title: str, colour: str = BLUE) -> Drawing:

@@ -46,13 +46,16 @@ def view(uri: str, name: str, version: int, partitions: tuple[str, ...] | None =
     return Tables(uri, Source().storage_options).view(name, version, partitions)
 
 
+@st.cache_resource(ttl=60.0, max_entries=8, show_spinner=False)
+def _tables(uri: str) -> Tables:
+    """Tables that stay open, so that a look at all their newest versions reads only what was committed since."""
+    return Tables(uri, Source().storage_options)
+
+
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=KEPT, show_spinner=False)
 def _heads(uri: str) -> dict[str, int]:
-    tables = Tables(uri, Source().storage_options)
-    return {
-        name: DeltaTable(tables.table_uri(name), storage_options=tables.storage_options).version()
-        for name in tables.names()
-    }
+    tables = _tables(uri)
+    return {name: tables.newest(name) for name in tables.names()}
 
 
 def heads() -> dict[str, int]:

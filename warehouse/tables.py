@@ -145,15 +145,19 @@ class Tables:
         Raises:
             TableNotFoundError: there is no such table or version.
         """
-        newest = self._newest(name)
+        newest = self.newest(name)
         version = newest if version is None else version
         if not 0 <= version <= newest:  # the log is kept forever: no version in between can be missing
             raise TableNotFoundError(f"table {name} has no version {version}; the newest is {newest}")
         wanted = None if partitions is None else tuple(sorted(partitions))
         return TableView(self.table_uri(name), ((version, wanted),), self.storage_options)
 
-    def _newest(self, name: str) -> int:
-        """The newest version: a table that was opened before reads only what was committed since."""
+    def newest(self, name: str) -> int:
+        """The newest version's number: a table that was opened before reads only what was committed since.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+        """
         if name in self._opened:
             self._opened[name].update_incremental()
         else:
