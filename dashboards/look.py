@@ -43,9 +43,17 @@ def escaped(text: object) -> str:
     return html.escape(plain(text), quote=True)
 
 
+_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[-\w]+\.[-\w])", re.IGNORECASE)
+"""Where remark-gfm finds a web or mail address: it looks after the escapes are taken away, so they do not help."""
+
+
 def md(text: object) -> str:
-    """Text inside Markdown that shows exactly it: a name of a table or model, a reason."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|$~:&])", r"\\\1", plain(text).replace("\n", " "))
+    """Text inside Markdown that shows exactly it, and no link: a name of a table or model, a reason.
+
+    A word joiner, which nobody sees, parts addresses.
+    """
+    apart = _ADDRESS.sub("\\g<0>\u2060", plain(text).replace("\n", " "))
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|$~:&])", r"\\\1", apart)
 
 
 def state(name: str) -> str:

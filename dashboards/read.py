@@ -101,9 +101,11 @@ def count(uri: str, name: str, version: int, where: str) -> int:
 
 
 @st.cache_data(max_entries=KEPT, show_spinner=False)
-def sample(uri: str, name: str, version: int, where: str, start: int, rows: int) -> pl.DataFrame:
-    """Rows from `start` on, long texts and lists cut; bytes and signatures left out."""
-    frame = _filtered(uri, name, version, where).slice(start, rows)
+def sample(
+    uri: str, name: str, version: int, where: str, start: int, rows: int, partitions: tuple[str, ...] | None = None
+) -> pl.DataFrame:
+    """Rows from `start` on (of some partitions), long texts and lists cut; bytes and signatures left out."""
+    frame = _filtered(uri, name, version, where, partitions).slice(start, rows)
     return frame.select(shown_columns(uri, name, version)).collect()
 
 
@@ -137,13 +139,13 @@ def shown_columns(uri: str, name: str, version: int) -> list[pl.Expr]:
     return found
 
 
-def _filtered(uri: str, name: str, version: int, where: str) -> pl.LazyFrame:
-    """The rows of a version under a Polars SQL condition.
+def _filtered(uri: str, name: str, version: int, where: str, partitions: tuple[str, ...] | None = None) -> pl.LazyFrame:
+    """The rows of a version (of some partitions) under a Polars SQL condition.
 
     Raises:
         ValueError: the condition cannot be read.
     """
-    frame = view(uri, name, version).scan()
+    frame = view(uri, name, version, partitions).scan()
     if not where.strip():
         return frame
     try:

@@ -236,11 +236,12 @@ def _domains(heads: dict[str, int]) -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _rounds(uri: str, head: int) -> pl.DataFrame:
-    """Domains as a whole in the newest commit of every round."""
+    """Domains as a whole in the newest commit of every round; one that is mined anew ends the rounds after it."""
     held: dict[int, pl.DataFrame] = {}
     made = [v.version for v in read.versions("domains") if v.operation == "WRITE" and v.version <= head]
     for version in sorted(made):
         frame = read.view(uri, "domains", version).scan().filter(pl.col("pattern") == "").collect()
-        for (number,), part in frame.group_by("round", maintain_order=True):
+        for (number,), part in frame.sort("round", maintain_order=True).group_by("round", maintain_order=True):
+            held = {earlier: known for earlier, known in held.items() if earlier < int(str(number))}
             held[int(str(number))] = part
     return pl.concat([held[number] for number in sorted(held)])

@@ -13,6 +13,9 @@ from dashboards.source import Source
 
 HEADLINES = ("pass@1", "greedy", "win_rate")
 JUDGED = {True: "✓ right", False: "✗ wrong", None: "compared by a judge"}
+LESS_IS_BETTER = ("truncated", "wrong_step")
+NOT_RANKED = ("tokens",)
+"""Metrics of which neither more nor less is better."""
 SAMPLES_SHOWN = 50
 REASONS = {"right and wrong": None, "wrong": False, "right": True}
 
@@ -63,10 +66,8 @@ def _overview(scores: pl.DataFrame) -> None:
     metric = st.selectbox("Metric", metrics, key="score-metric")
     shown = scores.filter(pl.col("metric") == metric)
     models, suites = _models(shown), sorted(set(shown["name"]))
-    best = shown.filter(pl.col("value") == pl.col("value").max().over("name"))
     cells = {(r["model"], r["name"]): r for r in shown.iter_rows(named=True)}
-    alone = best.filter(pl.len().over("name") == 1)
-    winners = {(r["model"], r["name"]) for r in alone.iter_rows(named=True)}
+    winners = best_of(shown, metric)
     rows = [{"model": m, **{s: _cell(cells.get((m, s)), (m, s) in winners and len(models) > 1) for s in suites}}
             for m in models]  # fmt: skip
     st.dataframe(pl.DataFrame(rows), hide_index=True, width="stretch", alt=f"{metric} by model and suite")
@@ -75,9 +76,24 @@ def _overview(scores: pl.DataFrame) -> None:
         for place, suite in zip(st.columns(2), suites[start : start + 2], strict=False):
             with place, st.container(border=True):
                 part = shown.filter(pl.col("name") == suite)
-                asked = int(part["questions"].to_list()[0])
-                st.markdown(f"**{look.md(suite)}**, {look.md(metric)} over {asked:,} questions")
+                st.markdown(f"**{look.md(suite)}**, {look.md(metric)} over {asked(part)} questions")
                 look.show(_intervals(part, metric), f"{metric} on {suite} by model, with intervals")
+
+
+def asked(part: pl.DataFrame) -> str:
+    """How many questions the models of a suite were asked: not always all equally many."""
+    found = sorted(set(part["questions"]))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
+def best_of(shown: pl.DataFrame, metric: str) -> set[tuple[str, str]]:
+    """Model and suite of each value of a metric that no other model's of that suite equals or betters."""
+    if metric in NOT_RANKED:
+        return set()
+    value = pl.col("value")
+    top = (value.min() if metric in LESS_IS_BETTER else value.max()).over("name")
+    alone = shown.filter(value == top).filter(pl.len().over("name") == 1)
+    return {(r["model"], r["name"]) for r in alone.iter_rows(named=True)}
 
 
 def _cell(row: dict[str, object] | None, best: bool) -> str:
@@ -153,7 +169,8 @@ def _families(uri: str, head: int, scores: pl.DataFrame) -> None:
     if found.is_empty():
         st.info("This suite has no families.")
         return
-    order = found.group_by("family").agg(pl.col("value").mean()).sort("value", "family", descending=[True, False])
+    more = metric not in LESS_IS_BETTER
+    order = found.group_by("family").agg(pl.col("value").mean()).sort("value", "family", descending=[more, False])
     models = [m for m in _models(scores) if m in set(found["model"])]
     base = alt.Chart(found).encode(
         y=alt.Y("family:N", sort=order["family"].to_list(), title=None, axis=look.LABELS),
@@ -167,7 +184,8 @@ def _families(uri: str, head: int, scores: pl.DataFrame) -> None:
     middle = (found["value"].min() + found["value"].max()) / 2  # type: ignore[operator]
     ink = alt.condition(alt.datum.value > middle, alt.value("#ffffff"), alt.value("#1f2430"))
     text = base.mark_text().encode(text=alt.Text("value:Q", format=".2f"), color=ink)
-    st.markdown(f"**{look.md(metric)} by family**, best families first")
+    first = "largest values" if metric in NOT_RANKED else "best families"
+    st.markdown(f"**{look.md(metric)} by family**, {first} first")
     look.show(alt.layer(heat, text).properties(height=look.stacked(order.height + 1)), f"{metric} by family and model")
 
 

@@ -43,7 +43,7 @@ def page() -> None:
     _path(at, up)
     for key in up.start:
         _node(up.nodes[key])
-    _neighbours(up, down)
+    _neighbours(heads["lineage"], up, down)
     if not _is_row(up):
         _picture(heads["lineage"], up)
 
@@ -162,7 +162,7 @@ def _node(node: Node) -> None:
                     look.text_block(text[:20_000], height=180 if len(text) > 400 else None)
 
 
-def _neighbours(up: Trace, down: Trace) -> None:
+def _neighbours(head: int, up: Trace, down: Trace) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Made from")
@@ -171,7 +171,7 @@ def _neighbours(up: Trace, down: Trace) -> None:
             st.caption("Nothing in this warehouse: this is an origin.")
         _listed(sources, "up")
         if not _is_row(up):
-            _own_rows(up)
+            _own_rows(head, up)
     with right:
         st.subheader("Went into")
         users = _group(down, [e for e in down.edges if e.source in down.start], source=False)
@@ -220,14 +220,17 @@ def _told(facts: dict[str, Any]) -> str:
     return f"{sign}{words}{number}"
 
 
-def _own_rows(up: Trace) -> None:
-    """Some rows of a table, to go on from."""
+def _own_rows(head: int, up: Trace) -> None:
+    """Some rows of what a stage call wrote into a table, to go on from."""
     start = up.nodes[up.start[0]]
     name, _, version = start.artifact.partition("[")[0].partition("@")
     if start.kind != "table" or name not in read.heads():
         return
+    uri = Source().warehouse
+    (call,) = _lineage(uri, head).called(start.fingerprint)
     st.caption(f"rows of {look.md(start.artifact)}")
-    for row in read.sample(Source().warehouse, name, int(version), "", 0, ROWS).iter_rows(named=True):
+    own = read.sample(uri, name, int(version), "", 0, ROWS, tuple(call["partitions"]))
+    for row in own.iter_rows(named=True):
         st.button(look.md(_told(row)), on_click=_go, args=(row["id"],), key=f"own-{row['id']}", width="stretch")
 
 

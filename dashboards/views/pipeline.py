@@ -49,13 +49,13 @@ def find_failures(attempts: list[runs.Attempt]) -> list[Failure]:
     """Attempts that failed or were left behind, those that nothing has healed first, then the newest."""
     done: dict[str, float] = {}
     for attempt in attempts:
-        if attempt.status == "FINISHED":
-            done[_identity(attempt)] = max(done.get(_identity(attempt), 0.0), attempt.started.timestamp())
+        for mark in _marks(attempt) if attempt.status == "FINISHED" else ():
+            done[mark] = max(done.get(mark, 0.0), attempt.started.timestamp())
     found = []
     for attempt in attempts:
         if attempt.status == "FINISHED" or (not attempt.stage and _has_failed_stage(attempt, attempts)):
             continue
-        healed = done.get(_identity(attempt), 0.0) > attempt.started.timestamp()
+        healed = any(done.get(mark, 0.0) > attempt.started.timestamp() for mark in _marks(attempt))
         if attempt.status == "RUNNING" and not healed:
             continue
         state = "abandoned" if attempt.status == "RUNNING" else "failed"
@@ -63,9 +63,11 @@ def find_failures(attempts: list[runs.Attempt]) -> list[Failure]:
     return sorted(found, key=lambda f: (f.healed, -f.attempt.started.timestamp()))
 
 
-def _identity(attempt: runs.Attempt) -> str:
-    """What would have to succeed for a failure to be healed: the same stage on the same partitions, or the flow."""
-    return f"{attempt.flow}/{attempt.stage}/{attempt.partitions if attempt.stage else ''}"
+def _marks(attempt: runs.Attempt) -> list[str]:
+    """Of these one would have to succeed for a failure to be healed: the flow, or in it the same stage on the same
+    partitions; or the very same call, in whatever flow."""
+    place = f"{attempt.flow}/{attempt.stage}/{attempt.partitions if attempt.stage else ''}"
+    return [place, attempt.fingerprint] if attempt.fingerprint else [place]
 
 
 def _has_failed_stage(flow_run: runs.Attempt, attempts: list[runs.Attempt]) -> bool:
@@ -78,8 +80,9 @@ def _figures(calls: pl.DataFrame, attempts: list[runs.Attempt], failures: list[F
     shown = st.columns(5)
     shown[0].metric("Failed, not healed", open_)
     shown[1].metric("Running stages", len(running))
-    shown[2].metric("Stage calls committed", f"{calls.height:,}")
-    shown[3].metric("Rows rejected", look.number(float(calls["rejected"].sum())))
+    once = calls.unique(["started", pl.when(pl.col("mlflow_run") == "").then("fingerprint").otherwise("mlflow_run")])
+    shown[2].metric("Stage calls committed", f"{once.height:,}")  # a table beside a model is of the same call
+    shown[3].metric("Rows rejected", look.number(float(once["rejected"].sum())))
     last = calls["started"].max()
     shown[4].metric("Last commit", look.ago(last) if last is not None else "never")  # type: ignore[arg-type]
 
@@ -147,6 +150,7 @@ def stage_graph(
     for call in calls.iter_rows(named=True):
         key = f"{call['stage']} → {call['name']}"
         maker[call["fingerprint"]] = key
+        latest[key].pop(tuple(call["partitions"]), None)  # a partition that is written anew is the newest again
         latest[key][tuple(call["partitions"])] = call
         edges += [(maker[given["fingerprint"]], key) for given in call["inputs"] if given["fingerprint"] in maker]
     failed = {f.what for f in failures if not f.healed}
@@ -195,7 +199,7 @@ def _stages(calls: pl.DataFrame, attempts: list[runs.Attempt]) -> None:
                 "partitions": attempt.partitions,
                 "wrote": ", ".join(f"{c['name']}@{c['version']}" for c in made), "started": attempt.started,
                 "seconds": attempt.seconds, "CPU seconds": call.get("cpu_seconds"),
-                "rows in": call.get("rows_in"), "rows out": call.get("rows"),
+                "rows in": call.get("rows_in"), "rows out": sum(c["rows"] for c in made) if made else None,
                 "rejected": call.get("rejected"), "flow": attempt.flow,
             }
         )  # fmt: skip

@@ -57,13 +57,14 @@ def page() -> None:
 
 
 def _names(trainings: list[runs.Attempt]) -> dict[str, runs.Attempt]:
-    """A name for each run: what it wrote, or the stage and its state; newest first."""
+    """A name for each run: what it wrote, or the stage and its state; newest first. Of two alike one tells its id."""
     wrote = {c["mlflow_run"]: f"{c['name']}@{c['version']}" for c in read.calls().iter_rows(named=True)
              if c["kind"] == "model"}  # fmt: skip
-    names = {}
+    names: dict[str, runs.Attempt] = {}
     for a in trainings:
         state = {"FINISHED": "", "RUNNING": ", running"}.get(a.status, ", failed")
-        names[f"{wrote.get(a.run, a.stage)}{state} ({a.started:%m-%d %H:%M})"] = a
+        name = f"{wrote.get(a.run, a.stage)}{state} ({a.started:%m-%d %H:%M})"
+        names[f"{name}, {a.run}" if name in names else name] = a
     return names
 
 
@@ -153,12 +154,13 @@ def _router(names: dict[str, runs.Attempt]) -> None:
         drawn = alt.layer(heat, text) if few else alt.layer(heat)
         look.show(drawn.properties(height=look.stacked(load["layer"].n_unique())), "Load by layer and expert")
     layer = st.selectbox("Layer over time", sorted(set(load["layer"])), key="router-layer")
-    experts = load.filter(pl.col("layer") == layer)["expert"].to_list()[:MOST_EXPERTS]
-    keys = {k: m for k in last if (m := LOAD.fullmatch(k)) and int(m[1]) == layer and int(m[2]) in experts}
+    experts = load.filter(pl.col("layer") == layer)["expert"].to_list()
+    few_experts = experts[:MOST_EXPERTS]
+    keys = {k: m for k in last if (m := LOAD.fullmatch(k)) and int(m[1]) == layer and int(m[2]) in few_experts}
     parts = [runs.curve(uri, run, k).with_columns(pl.lit(f"expert {int(m[2])}").alias("expert"))
              for k, m in keys.items()]  # fmt: skip
-    over = pl.concat(parts)
-    over = over.with_columns(pl.col("value") / pl.col("value").mean().over("step"))
+    # Shares of the layer's tokens: the even one is of all its experts, shown or not.
+    over = pl.concat(parts).with_columns(pl.col("value") * len(experts))
     order = sorted(set(over["expert"]), key=lambda n: int(n.rsplit(" ", 1)[1]))
     st.markdown(f"**Load in layer {layer}** (1 is the even share)")
     chart = look.lines(over, "step", "value", "expert", order, x_title="step", y_title="load over mean")

@@ -27,7 +27,7 @@ from model.sample.params import Codec, Completion, OnToken, SamplingParams, chec
 from model.sample.pick import request_seed
 from model.sample.slots import Prefilled, Slots
 from model.sample.speculate import propose, verify
-from model.sample.stop import StopFinder
+from model.sample.stop import StopFinder, bytes_of
 
 PREFILL_TOKENS = 4096
 """Prompts are run together up to so many tokens, padding included."""
@@ -145,6 +145,10 @@ class LocalSampler:
             call = _Call(self, [tuple(p) for p in prompts], params, n, given, on_token)
             try:
                 call.run()
+            except FloatingPointError:
+                # NaN times a weight of 0 is NaN: left in the cache, it would reach requests that mask its place.
+                self._slots = Slots.make(self.network, self._slots.size, self.drafts + 1)
+                raise
             finally:
                 self._slots.clear()
         return [[call.results[i, j] for j in range(n)] for i in range(len(prompts))]
@@ -294,7 +298,7 @@ class _Call:
         codec, text = self.sampler.tokenizer, b""
         if codec is not None:
             body = tokens[:-1] if tokens[-1] == codec.eos else tokens
-            text = b"".join(codec.token_bytes[token] for token in body)
+            text = b"".join(bytes_of(codec, token) for token in body)
             text = self.stops.cut(text) if self.stops else text
         reason: Literal["stop", "length"] = "stop" if over or stopped is not None else "length"
         self.results[self.owners[slot]] = Completion(tokens, text.decode(errors="replace"), log_probs, reason)

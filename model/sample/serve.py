@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from model.convert import load_folder
 from model.sample.engine import LocalSampler
 from model.sample.params import Completion, Sampler, SamplingParams
+from model.sample.stop import bytes_of
 from model.tokenizer import Message, Tokenizer
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -90,7 +91,7 @@ def _prompt(asked: _Request, tokenizer: Tokenizer, chat: bool) -> list[int]:
 
 
 def _choice(index: int, sample: Completion, chat: bool, tokenizer: Tokenizer) -> dict[str, Any]:
-    names = [tokenizer.token_bytes[token].decode(errors="replace") for token in sample.tokens]
+    names = [bytes_of(tokenizer, token).decode(errors="replace") for token in sample.tokens]
     both = list(zip(names, sample.log_probs, strict=True))
     body: dict[str, Any] = {"index": index, "finish_reason": sample.finish, "token_ids": list(sample.tokens)}
     if chat:

@@ -10,6 +10,11 @@ from torch import Tensor
 from model.sample.params import Codec
 
 
+def bytes_of(codec: Codec, token: int) -> bytes:
+    """A token's bytes; none where only the model's vocabulary, padded beyond the tokenizer's, has it."""
+    return codec.token_bytes[token] if token < len(codec.token_bytes) else b""
+
+
 class StopFinder:
     """Finds stop strings in sampled tokens, byte by byte, so that characters split over tokens are no exception."""
 
@@ -17,9 +22,9 @@ class StopFinder:
         """`vocab_size`: the model's; ids that the codec lacks never complete a stop string."""
         self._stops = [stop.encode() for stop in stops]
         self._longest = max(len(stop) for stop in self._stops)
-        self._bytes = codec.token_bytes
+        self._codec = codec
         able = torch.zeros(vocab_size, dtype=torch.bool)
-        for index, text in enumerate(self._bytes[:vocab_size]):
+        for index, text in enumerate(codec.token_bytes[:vocab_size]):
             able[index] = any(_completes(text, stop) for stop in self._stops)
         self._able = able.to(device)
 
@@ -35,10 +40,10 @@ class StopFinder:
         tail, size = first, 0
         while tail and size < self._longest - 1:
             tail -= 1
-            size += len(self._bytes[tokens[tail]])
+            size += len(bytes_of(self._codec, tokens[tail]))
         text = b""
         for index in range(tail, len(tokens)):
-            text += self._bytes[tokens[index]]
+            text += bytes_of(self._codec, tokens[index])
             if index >= first and any(stop in text for stop in self._stops):
                 return index + 1
         return None

@@ -32,7 +32,10 @@ class Events:
 
     def __init__(self, path: Path | None) -> None:
         """Open `path` for appending; None says nothing."""
-        self._file = None if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = None if path is None else os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        size = 0 if self._file is None else os.fstat(self._file).st_size
+        if self._file is not None and size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")  # a kill or a full disk has cut the last line: the next one shall be whole
 
     def say(self, kind: str, **values: Any) -> None:
         """Append one event; a number that is not finite becomes null, which JSON can hold."""
@@ -58,7 +61,7 @@ class Follower:
         self._offset = path.stat().st_size if path.exists() and not past else 0
 
     def new(self) -> Iterator[Event]:
-        """Events since the last call; a line still being written waits for the next."""
+        """Events since the last call; a line still being written waits for the next, one that stays cut is left out."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -67,7 +70,11 @@ class Follower:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                yield json.loads(line)
+                try:
+                    event: Event = json.loads(line)
+                except ValueError:
+                    continue
+                yield event
 
 
 def _finite(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ KNOWN: tuple[tuple[str, dict[Precision, float]], ...] = (
     ("L40S", {"bf16": 362e12, "fp32": 91.6e12}),
     ("L4", {"bf16": 121e12, "fp32": 30.3e12}),
 )
-"""Dense peaks in FLOP/s without sparsity, from NVIDIA's data sheets, by a part of the device's name, longest first."""
+"""Dense peaks in FLOP/s without sparsity, from NVIDIA's data sheets, by words of the device's name, longest first."""
 
 SIZE = 768
 """Edge of the measured matrix product: large enough for full speed on a core, small enough for milliseconds."""
@@ -37,11 +38,18 @@ class Peak(NamedTuple):
 def peak(precision: Precision, device: torch.device) -> Peak:
     """The peak of one rank on its device."""
     if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-        for part, peaks in KNOWN:
-            if part in name:
-                return Peak(peaks[precision], f"{part} {precision} data sheet")
+        known = published(torch.cuda.get_device_name(device), precision)
+        if known is not None:
+            return known
     return measured(precision, device)
+
+
+def published(device_name: str, precision: Precision) -> Peak | None:
+    """The peak of a device by its name (GB200 and GH200 hold a B200 and an H200); None for an L40 or an A1000."""
+    for part, peaks in KNOWN:
+        if re.search(rf"\bG?{part}(?![0-9A-Z])", device_name):
+            return Peak(peaks[precision], f"{part} {precision} data sheet")
+    return None
 
 
 def measured(precision: Precision, device: torch.device, tries: int = 7) -> Peak:

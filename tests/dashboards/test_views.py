@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards import look, read, runs
-from dashboards.views import pipeline
+from dashboards.views import data, evaluation, pipeline, training
 from tests.dashboards.made import HOSTILE, SECONDS, STEPS, Made
 from warehouse.ids import row_id
 from warehouse.lineage import Lineage
@@ -87,6 +88,15 @@ def test_a_run_that_ends_and_a_later_one_are_seen_though_old_runs_are_not_read_a
     ]  # fmt: skip
 
 
+def test_a_call_that_succeeds_in_another_flow_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_MLFLOW", world.store)
+    for flow, print_, status in (("pretrain", "a", "FAILED"), ("zero", "b", "FAILED"), ("r1", "a", "FINISHED")):
+        world.run(flow, "pretrain", "all", print_, status)
+    found = pipeline.find_failures(runs.attempts())
+    assert [(f.flow, f.healed) for f in found] == [("zero", False), ("pretrain", True)]
+
+
 def test_graph_has_the_lineage_edges(looking: Made) -> None:
     calls, attempts = read.calls(), runs.attempts()
     flows = {a.run: a.flow for a in attempts}
@@ -103,6 +113,31 @@ def test_graph_has_the_lineage_edges(looking: Made) -> None:
     assert by_head["deduplicate"].state == "failed", "it has committed nothing, and is shown all the same"
     assert by_head["pretrain"].state == "done"
     assert by_head["read_warc"].lines == ("crawl_records@2 (2 partitions)", "20.0 s; 22 in, 8 out, 14 rejected")
+
+
+def test_a_partition_that_is_written_anew_is_the_newest_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_WAREHOUSE", world.warehouse)
+    for month in ("2026-01", "2026-02", "2026-01"):
+        world.call("mine", "extract_text", "pages", [{"text": "t"}], partition=month)
+    (box,), _ = pipeline.stage_graph(read.calls(), {}, [], [])
+    assert box.lines[0] == f"pages@{read.heads()['pages']} (2 partitions)" == "pages@3 (2 partitions)"
+
+
+def test_a_table_beside_a_model_is_of_the_same_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_WAREHOUSE", world.warehouse)
+    monkeypatch.setenv("DASHBOARDS_MLFLOW", world.store)
+    table = world.calls[world.call("zero", "reinforce", "rollouts", [{}, {}], rejected=[("too long", 3)])]
+    for first_or_last in ("0" * 32, "f" * 32):
+        world.lineage.record({**table, "name": "rigor-zero", "kind": "model", "rows": 0, "fingerprint": first_or_last})
+    app = shown("pipeline")
+    told = {m.label: m.value for m in app.metric}
+    assert (told["Stage calls committed"], told["Rows rejected"]) == ("1", "3")
+    (row,) = next(d.value for d in app.dataframe if "rows out" in d.value).to_dict("records")
+    assert (row["rows in"], row["rows out"], row["rejected"]) == (5, 2, 3)
 
 
 def test_rows_under_a_condition(looking: Made) -> None:
@@ -164,6 +199,17 @@ def test_data_views(looking: Made, name: str) -> None:
         assert app.dataframe[0].value["domain"].iloc[0] == "site3.org", "most collected in the last round first"
 
 
+def test_a_shorter_mine_ends_the_rounds_of_the_longer_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_WAREHOUSE", world.warehouse)
+    for number, pages in ((1, 10), (2, 10), (3, 10), (1, 20), (2, 20)):
+        world.call("mine", "recall_domains", "domains", [{"round": number, "domain": "a.org", "pages": pages}])
+    found = data._rounds(world.warehouse, read.heads()["domains"])
+    assert found.select("round", "pages").rows() == [(1, 20), (2, 20)]
+
+
 def test_curves_are_what_was_logged(looking: Made) -> None:
     run = next(a for a in runs.attempts() if a.stage == "pretrain" and a.status == "FINISHED")
     curve = runs.curve(looking.store, run.run, "next_token")
@@ -185,6 +231,28 @@ def test_training_views(looking: Made, name: str) -> None:
     )
 
 
+def test_runs_that_began_in_one_minute_are_all_offered(nothing: None) -> None:
+    begun = dt.datetime(2026, 11, 1, 8, tzinfo=dt.UTC)
+    tries = [
+        runs.Attempt(f"{n:032x}", "", "distill", "distill all", "distill", "", "RUNNING", begun, 1.0, "", {"loss": 1.0})
+        for n in range(3)
+    ]
+    names = training._names(tries)
+    assert list(names.values()) == tries
+    assert next(iter(names)) == "distill, running (11-01 08:00)"
+
+
+def test_the_even_share_is_that_of_all_experts_though_some_are_not_shown(
+    looking: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "MOST_EXPERTS", 2)
+    drawn = view("training", "Router load").get("vega_lite_chart")[-1].proto
+    shown = pl.read_ipc_stream(drawn.datasets[0].data.data)
+    assert set(shown["expert"]) == {"expert 0", "expert 1"}
+    found = shown.group_by("expert").agg(pl.col("value").mean()).sort("expert")["value"]
+    assert found.to_list() == pytest.approx([4 * (0.25 - 0.015), 4 * (0.25 - 0.005)])
+
+
 def test_rollouts_of_one_prompt_side_by_side(looking: Made) -> None:
     app = view("training", "Rollouts")
     told = words(app)
@@ -198,6 +266,17 @@ def test_scores_with_intervals(looking: Made) -> None:
     frame = shown("evaluation").dataframe[0].value
     assert list(frame["model"]) == ["rigor-base", "rigor-zero"]
     assert list(frame["held_out"]) == ["0.167 [0.083, 0.250]", "▲ 0.333 [0.167, 0.500]"]
+
+
+def test_the_best_has_the_fewest_wrong_steps_and_no_length_is_best() -> None:
+    shown = pl.DataFrame({"model": ["a", "b", "c"], "name": ["s"] * 3, "value": [0.1, 0.3, 0.2]})
+    assert evaluation.best_of(shown, "pass@1") == {("b", "s")}
+    for metric in ("wrong_step", "truncated"):
+        assert evaluation.best_of(shown, metric) == {("a", "s")}
+    assert evaluation.best_of(shown, "tokens") == set()
+    assert evaluation.best_of(shown.with_columns(value=0.5), "pass@1") == set(), "equal ones"
+    assert evaluation.asked(pl.DataFrame({"questions": [1500, 100, 500]})) == "100 to 1,500"
+    assert evaluation.asked(pl.DataFrame({"questions": [1500, 1500]})) == "1,500"
 
 
 @pytest.mark.parametrize("name", ["pass@k", "By family", "Samples", "Side by side"])
@@ -232,6 +311,13 @@ def test_from_a_score_to_the_warc_file(looking: Made) -> None:
     assert "byte 1,000" in app.success[-1].value
 
 
+def test_an_artifacts_rows_are_those_of_its_own_partition(looking: Made) -> None:
+    for month in ("2026-01", "2026-02"):
+        app = shown("lineage", at=row_id("decontaminate", month))
+        rows = {str(b.key).removeprefix("own-") for b in app.button if str(b.key).startswith("own-")}
+        assert rows == {row_id("decontaminate", month, i) for i in range(4)}
+
+
 def test_a_wrong_id_is_told(looking: Made) -> None:
     assert "no row, artifact or model" in shown("lineage", at="ffffffffff").error[0].value
 
@@ -262,6 +348,18 @@ def test_strangers_texts_stay_texts(looking: Made) -> None:
         assert not any("<img" in str(e.proto.body) or "<script" in str(e.proto.body) for e in app.get("html"))
         assert not any("](http" in b.label for b in app.button)
     assert look.escaped(HOSTILE).count("<") == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["http://203.0.113.7/a.png", "see HTTPS://evil.example", "www.evil.example/x", "a@b.example", HOSTILE]
+)
+def test_an_address_in_a_strangers_text_becomes_no_link(text: str) -> None:
+    """mdast-util-gfm-autolink-literal's two patterns, which it looks for in what is left when escapes are resolved."""
+    shown = unescaped(look.md(text))
+    assert not re.search(r"(https?://|www(?=\.))([-.\w]+)([^ \t\r\n]*)", shown, re.IGNORECASE)
+    assert not re.search(r"([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)", shown)
+    assert shown.replace("\u2060", "") == text
+    assert look.md("rigor-base@1") == r"rigor\-base@1"
 
 
 def test_lineage_is_left_as_it_was(looking: Made) -> None:

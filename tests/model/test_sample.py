@@ -262,6 +262,33 @@ def test_weights_that_are_not_finite_are_named(lettered: tuple[LocalSampler, Let
     assert sampler.generate([[1, 2]], SamplingParams(max_tokens=3))[0][0].finish == "length"
 
 
+@pytest.mark.parametrize("drafts", [0, 2])
+def test_weights_that_were_not_finite_leave_nothing_behind(drafts: int) -> None:
+    config = shape(**FEW["mixture"])
+    good, params = random_state(config), SamplingParams(max_tokens=5)
+    bad = good | {"model.embed_tokens.weight": good["model.embed_tokens.weight"].clone()}
+    bad["model.embed_tokens.weight"][1] = float("nan")  # reaches the cache, at all 40 places
+    sampler = LocalSampler(config, bad, None, max_rows=5, speculate=drafts)
+    with pytest.raises(FloatingPointError):
+        sampler.generate([[1] * 40] * 5, params)
+    sampler.load(good)
+    fresh = LocalSampler(config, good, None, max_rows=5, speculate=drafts)
+    assert sampler.generate([[2, 3]] * 5, params) == fresh.generate([[2, 3]] * 5, params)
+
+
+def test_tokens_that_the_tokenizer_lacks_have_no_text() -> None:
+    """A vocabulary that is padded beyond the tokenizer's."""
+    config = shape(**FEW["mixture"])
+    letters = Letters(100)
+    sampler = LocalSampler(config, random_state(config, std=0.02), letters, max_rows=8)
+    for stop in ((), ("q",)):
+        samples = sampler.generate([[7]], SamplingParams(max_tokens=30, stop=stop), 20)[0]
+        assert any(max(sample.tokens) >= 100 for sample in samples)
+        for sample in samples:
+            texts = [letters.token_bytes[t] for t in sample.tokens if 0 < t < 100]
+            assert sample.text == b"".join(texts).partition(b"q" if stop else b"\0")[0].decode(errors="replace")
+
+
 def test_yarn_beyond_the_trained_context_stays_equal(tmp_path: Path) -> None:
     config = shape(rope_scaling=YARN, max_positions=128)
     state = random_state(config)
