@@ -102,7 +102,7 @@ class Lineage:
         if named.is_empty():
             found = calls.filter(pl.col("fingerprint").str.starts_with(text)) if len(text) >= 12 else calls.clear()
             return found.unique("fingerprint", keep="last", maintain_order=True).to_dicts()
-        if version and not version.isdigit():
+        if version and not (version.isascii() and version.isdigit() and len(version) < 19):
             return []
         found = named.filter(pl.col("version") == int(version)) if version else named.clear()
         is_table = named.row(-1, named=True)["kind"] == "table"

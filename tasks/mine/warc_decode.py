@@ -21,8 +21,10 @@ MAX_MEMBERS = 64
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1024})?\r?\n")
 _HTML = re.compile(
-    rb"(?:<\?xml[^>]{0,200}>\s*|<!--.{0,2000}?-->\s*)*<(?:!doctype html|html|head|body)\b", re.DOTALL | re.IGNORECASE
+    rb"(?:<\?xml[^>]{0,200}>\s*+|(?><!--.{0,2000}?-->)\s*+)*+<(?:!doctype html|html|head|body)\b",
+    re.DOTALL | re.IGNORECASE,
 )
+"""Comments are atomic: one that could go on past its end makes 4 KB of them a matter of centuries."""
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 
 

@@ -153,7 +153,7 @@ def _crawl_date(headers: HeaderMap, http: HeaderMap | None) -> dt.datetime | Non
     except ValueError:
         try:
             date = parsedate_to_datetime((http.get("Date") if http else None) or "")
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, OverflowError):  # a zone of +99999999999999999999
             return None
     date = date.replace(tzinfo=dt.UTC) if date.tzinfo is None else date
     return date.astimezone(dt.UTC) if 1990 <= date.year < 2200 else None

@@ -204,6 +204,7 @@ def test_names_versions_and_fingerprints_stand_for_calls(tmp_path: Path) -> None
     assert prints("m") == prints("m@2") == [second.fingerprint]
     assert prints("m@1") == prints(first.fingerprint[:12]) == [first.fingerprint]
     assert prints("m@7") == prints("nobody") == prints(first.fingerprint[:11]) == prints("pages@x") == []
+    assert prints("pages@²") == prints("m@²") == prints("pages@" + "9" * 5_000) == []  # digits that int() refuses
     restored = kit.tables.restore(
         schema("pages"), january.version, ["2026-01"], {"fingerprint": january.fingerprint}
     )  # a version that no stage call made

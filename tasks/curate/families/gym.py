@@ -52,6 +52,10 @@ _CATEGORIES = {
     "code": "code",
 }
 _WORD = re.compile(r"\w+")
+_NO_NUMBER = re.compile(r"\b(?:nan|inf(?:inity)?)[ij]?\b|[\d.]e[-+]?[\d_]{4,}", re.IGNORECASE)
+"""What a scorer must not take for a number: `nan` is near everything, and Fraction("1e999999999") never ends."""
+_DROPPED = re.compile(r"[\s,]")
+"""What some scorers take out of an answer before they read it."""
 
 
 def gym_names() -> list[str]:
@@ -125,11 +129,13 @@ def _draft(name: str, level: int, prompt: str, gold: str, metadata: dict[str, An
 def gym_score(name: str, *, gold: str, prompt: str, tests: str, answer: str) -> float:
     """1 when reasoning-gym gives full marks, else 0: its part marks reward answers that are not right.
 
-    A scorer that fails on an answer gives 0.
+    A scorer that fails on an answer gives 0, and so does a number that is none, unless the gold has one too.
     """
     data = json.loads(tests)
     dataset = _dataset(name, data["level"], 1, 1)
     if dataset is None or name in EXCLUDED or name in OWN_CHECKER or len(answer) > MAX_ANSWER_CHARS:
+        return 0.0
+    if _NO_NUMBER.search(_DROPPED.sub("", answer)) and not _NO_NUMBER.search(_DROPPED.sub("", gold)):
         return 0.0
     try:
         score = dataset.score_answer(answer, {"question": prompt, "answer": gold, "metadata": data["metadata"]})

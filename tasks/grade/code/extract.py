@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_BLOCK = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_OPENS = re.compile(r"[ \t]*```[ \t]*([\w+-]*)")
+_CLOSES = re.compile(r"[ \t]*```[ \t]*")
 _PYTHON = {"", "py", "python", "python3"}
 
 
@@ -14,6 +15,16 @@ def extract_program(response: str) -> str:
     A block without a language counts, one marked as another language does not. An unclosed block is no program: the
     response was cut off.
     """
-    answer = response.rpartition("</think>")[2]
-    blocks = [body for language, body in _BLOCK.findall(answer) if language.lower() in _PYTHON]
-    return blocks[-1] if blocks else ""
+    program, language = "", ""
+    body: list[str] | None = None
+    for line in response.rpartition("</think>")[2].split("\n"):
+        if body is None:
+            if opened := _OPENS.match(line):
+                language, body = opened[1].lower(), []
+        elif _CLOSES.fullmatch(line):
+            if language in _PYTHON:
+                program = "".join(body)
+            body = None
+        else:
+            body.append(f"{line}\n")
+    return program

@@ -11,13 +11,13 @@ MAX_TEX_CHARS = 20_000
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|minus|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _INVISIBLE = dict.fromkeys([0, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD], None) | {0xA0: " ", 0x0D: "\n"}
 _CDATA = re.compile(r"^\s*(?:%\s*)?<!\[CDATA\[|(?:%\s*)?\]\]>\s*$")
-_WORDPRESS = re.compile(r"(?:&(?:amp;)?(?:bg|fg|s|c)=[-\w]*)+$")
+_WORDPRESS = re.compile(r"(?:&(?:amp;)?(?:bg|fg|s|c)=[-\w]*)+($)?")
 _STYLE = re.compile(r"^\\(?:displaystyle|textstyle|scriptstyle|scriptscriptstyle)(?![A-Za-z])\s*")
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 _STRONG = re.compile(r"\\[A-Za-z]{2,}|\\[,;:!{}|]|[\^_]\s*(?:[\w{\\+\-*(]|['′])")
-_PROSE = re.compile(r"[A-Za-z]{3,}[,;:]?\s+(?:[A-Za-z]{2,}[,;:.]?\s+)*[A-Za-z]{3,}")
+_PROSE = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,}+[,;:]?\s+(?:[A-Za-z]{2,}+[,;:.]?\s+)*[A-Za-z]{3}")
 _TEXT_GROUP = re.compile(r"\\(?:text|mathrm|mbox|operatorname|textrm|textbf|textit|hbox|label|tag|ref)\*?\s*\{[^{}]*\}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _SMALL = re.compile(r"[^\W\d_]{1,2}['′]*|[-+]?\d[\d.,]*|[A-Za-z]\w?(?:,\s*[A-Za-z]\w?)+")
@@ -33,7 +33,7 @@ def clean(tex: str) -> str:
         return ""
     if "&" in tex:
         tex = html.unescape(tex) if _ENTITY.search(tex) else tex
-        tex = _WORDPRESS.sub("", tex)
+        tex = _WORDPRESS.sub(lambda run: run[0] if run[1] is None else "", tex)  # one try a run, not one an `&`
     if not tex.isascii() or "\r" in tex or "\0" in tex:
         tex = tex.replace("\r\n", "\n").translate(_INVISIBLE)
     if "[CDATA[" in tex:

@@ -133,6 +133,15 @@ def test_gym_golds_score_and_nonsense_does_not(gym_rows: list[dict[str, Any]]) -
             assert score(problem, nonsense) == 0.0, (problem["family"], nonsense)
 
 
+def test_no_gym_scorer_takes_what_is_no_number_for_one(gym_rows: list[dict[str, Any]]) -> None:
+    """`nan` is no further than 0 from any number, and 10 ** 999999999 takes minutes and gigabytes."""
+    by_family = {problem["family"]: problem for problem in gym_rows}
+    for answer in ("nan", "( N a N )", "4-nani", "inf"):
+        assert score(by_family["gym_complex_arithmetic"], answer) == 0.0, answer
+    for answer in ("1e999999999", "1.E+999999999", "1e-9,9,9,9,9,9,9,9,9", "1e9_9_9_9_9_9_9_9"):
+        assert score(by_family["gym_coin_flip"], answer) == 0.0, answer
+
+
 def test_no_gym_scorer_runs_the_answer(gym_rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """The scorers of 9 of its families evaluate answers; none of them may be reached."""
     marker = tmp_path / "ran"

@@ -105,7 +105,9 @@ def test_bad_batches_and_terms(monkeypatch: pytest.MonkeyPatch) -> None:
         ("<think>```python\nx = 1\n```</think> none", ""),
         ("```python\nx = 1\n", ""),
         ("no program", ""),
+        ("```python\nx = 1\n```\n" + "```python\n" * 200_000, "x = 1\n"),  # a loop: its fences open and never close
     ],
+    ids=range(8),
 )
 def test_extract_program(response: str, program: str) -> None:
     assert extract_program(response) == program

@@ -89,6 +89,25 @@ def test_each_reason_and_the_next_record_survives(tmp_path: Path, reason: str, g
     assert [row["payload"] for row in rows] == [HTML]
 
 
+HOSTILE = {
+    "bad date": {  # neither date is one: of the second, datetime says OverflowError
+        "block": OK[:-2] + b"Date: Mon, 01 Jan 2020 00:00:00 +99999999999999999999\r\n\r\n" + HTML,
+        "WARC_Date": "yesterday",
+    },
+    "not HTML": {"block": b"HTTP/1.1 200 OK\r\nContent-Type: image/x\r\n\r\n" + b"<!---->" * 580},  # no end of trying
+}
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+def test_hostile_records_have_a_reason_and_the_next_record_survives(tmp_path: Path, reason: str) -> None:
+    options: dict[str, Any] = dict(HOSTILE[reason])
+    path = tmp_path / "a.warc"
+    path.write_bytes(raw_record(options.pop("block"), **options) + raw_record(OK + HTML))
+    rows, rejects = read(path)
+    assert [r for r, _ in rejects] == [reason]
+    assert [row["payload"] for row in rows] == [HTML]
+
+
 RUSSIAN = "<!doctype html><html><body><p>" + "Пусть дана функция, найдите её производную. " * 20
 CHARSETS = {
     "utf-8": (RUSSIAN.encode(), "", "utf-8"),
