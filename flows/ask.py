@@ -21,6 +21,7 @@ from flows.commands import out, warehouse_tables
 from flows.settings import Settings
 from model.convert import load_folder
 from model.sample import LocalSampler, SamplingParams
+from model.sample.stop import bytes_of
 from model.tokenizer import Tokenizer
 from warehouse.lineage import ArtifactRef, Lineage
 
@@ -75,7 +76,7 @@ class Answerer:
 
         def take(_row: int, _sample: int, token: int) -> None:
             if token != self.tokenizer.eos:
-                for event in reader.feed(decoder.decode(self.tokenizer.token_bytes[token])):
+                for event in reader.feed(decoder.decode(bytes_of(self.tokenizer, token))):
                     tell(event)
 
         params = SamplingParams(

@@ -150,11 +150,6 @@ def _distribution(uri: str, name: str, version: int, column: str, rows: int) -> 
     look.show(chart, f"Histogram of {column}")
 
 
-def _repeats(counted: pl.DataFrame, rows: int) -> bool:
-    """Whether the most frequent values are worth naming: they cover half of the rows, and some come more than once."""
-    return counted["rows"].sum() >= 0.5 * rows and not counted.filter(pl.col("rows") > 1).is_empty()
-
-
 def _versions(name: str) -> None:
     calls = {c["fingerprint"]: c for c in read.calls().iter_rows(named=True)}
     rows = []

@@ -14,7 +14,7 @@ from flows.trace_picture import picture
 from warehouse.plain import plain
 from warehouse.walk import Node, Trace
 
-HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\rb\u202eevil\tc\nd 数学 ∑"
+HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b31m\rb\u202e\u061cevil\tc\nd 数学 ∑"
 
 
 def test_only_our_own_colours_reach_the_terminal() -> None:
@@ -27,7 +27,7 @@ def test_only_our_own_colours_reach_the_terminal() -> None:
     console.print(table)
     told = into.getvalue()
     assert "\x1b[31m" in told, "our own"
-    for steering in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\u202e", "\r"):
+    for steering in ("\x1b]", "\x1b[2J", "\x9b", "\x07", "\u202e", "\u061c", "\r"):
         assert steering not in told, repr(steering)
     assert "数学 ∑" in told
 

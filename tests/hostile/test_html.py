@@ -135,6 +135,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "nested hidden elements": lambda: in_page(nested("div style='display:none'", 450, "$x^2$ " * 20_000)),
     "an image's alt of 30,000 colours": lambda: in_page(f"<img class=latex src=x alt='{'&amp;s=' * 13_000}!'>" * 5),
     "an image's alt of one word": lambda: in_page(f"<img class=latex src=x alt='{'a' * 19_900}^2'>" * 20),
+    "an image's address of 33,000 backslashes": lambda: in_page(f"<img class=latex src='/tex/{'%5c' * 33_000}#'>"),
+    "an image's address of 12,000 folders": lambda: in_page(f"<img class=latex src='{'/tex/%5c' * 12_000}#'>"),
     "100,000 dollars": lambda: in_page("$" * 100_000),
     "50,000 spaced dollars": lambda: in_page("$ " * 50_000),
     "50,000 dollars with a letter": lambda: in_page("$a" * 50_000),

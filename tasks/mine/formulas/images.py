@@ -25,10 +25,8 @@ _SERVICE = re.compile(
 _BARE_QUERY = re.compile(
     r"(?:codecogs\.com/[\w./-]*|mimetex\.\w+|mathtex\.\w+|\.latex|\.image|\.(?:cgi|pl))\?(.+)", re.S | re.I
 )
-_PATH = re.compile(
-    r"(?:/(?:formula|equation|tex|latex|math|svg|png)/)((?:[^/?#]*(?:%5c|\\)[^?#]*))$|upmath\.me/(?:svg|png)/(.+)$",
-    re.I,
-)
+_PATH = re.compile(r"/(?:formula|equation|tex|latex|math|svg|png)/([^/]*(?:%5c|\\).*)", re.S | re.I)
+_UPMATH = re.compile(r"upmath\.me/(?:svg|png)/(.+)$", re.I)
 _MATH_CLASS = re.compile(
     r"\b(?:latex\w*|tex|texinline|math\w*|mwe-math\S*|equation\w*|formula\w*|ee_img\w*|inline-?formula|display-?formula|"
     r"wp-?latex|ql-img\S*|katex\S*|eqn?|wirisformula|imgmath|ltx_\S+|x-ck12-math|sympy|latex-img)\b",
@@ -97,8 +95,8 @@ def _tex_of_address(address: str) -> str:
     elif (bare := _BARE_QUERY.search(address)) is not None:
         tex = unquote(bare[1].replace("&space;", " ")).replace("\\space ", " ")
         tex = tex.replace("+", " ") if " " not in tex and "%2B" in bare[1] else tex
-    elif (path := _PATH.search(address)) is not None:
-        tex = _EXTENSION.sub("", unquote(path[1] or path[2]))
+    elif (path := _UPMATH.search(address) or _PATH.search(re.split("[?#]", address)[-1])) is not None:
+        tex = _EXTENSION.sub("", unquote(path[1]))
     else:
         return ""
     tex = clean(_COGS_LEAD.sub("", clean(tex)))
