@@ -74,6 +74,8 @@ class RewardWeights(StageConfig):
     """Share of the chain's words in the question's language. R1's first RL stage adds it."""
     repetition: float = Field(0.0, ge=-100, le=100)
     """Minus the share of repeated 8-grams."""
+    steps: float = Field(0.0, ge=-100, le=100)
+    """1 for a chain whose computations, its checks of itself too, are all true; see `tasks.rl.grading.steps`."""
     accuracy_categories: tuple[str, ...] = ()
     """Categories of problems on which accuracy is rewarded (R1's second stage: reasoning alone); empty: all."""
     judges: dict[str, Annotated[JudgeOptions, BeforeValidator(_weighted)]] = Field({}, max_length=16)
@@ -87,6 +89,7 @@ class RewardWeights(StageConfig):
             "answer_format": self.format,
             "language": self.language,
             "repetition": self.repetition,
+            "steps": self.steps,
         }
         return RewardConfig(terms=tuple(RewardTerm(name=name, weight=weight) for name, weight in weights.items()))
 

@@ -7,10 +7,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from tasks.curate.chain_steps import judge_chain, takes_back
 from tasks.curate.check_answer import answer_part, score
 from tasks.grade.format import thinking_of
 from tasks.grade.math.judge import GoldError
@@ -55,6 +57,26 @@ def _judged(problem: Mapping[str, Any], response: str) -> float:
         while len(_verdicts) > REMEMBERED:
             _verdicts.popitem(last=False)
     return _verdicts[key]
+
+
+@term("steps", "1")
+def steps(batch: RewardBatch) -> Values:
+    """1 where the think part computes, and all that it does not take back is true (`tasks.grade.steps`); else 0.
+
+    Accuracy alone leaves a chain free to end in a check that is not true: its answer is right all the same. DeepSeek-R1
+    rewards no process (section 4.2), for want of a judge that cannot be led astray; this one is arithmetic. A chain
+    without a computation has 0, so that silence is no way to be right.
+    """
+    chains = [(prompt, _chain(text)) for prompt, text in zip(batch.prompts, batch.responses, strict=True)]
+    return np.array([float(_sound(prompt, chain)) for prompt, chain in chains])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _sound(prompt: str, chain: tuple[str, ...]) -> bool:
+    verdict = judge_chain(prompt, chain)
+    if verdict.wrong:
+        return takes_back(chain, verdict.wrong[-1])
+    return "ok" in verdict.verdicts
 
 
 @dataclass(frozen=True)
@@ -131,6 +153,10 @@ def checks_itself(response: str) -> bool:
 
 def steps_of(response: str) -> int:
     """Lines of the think part that are not empty; 0 where there is none."""
+    return len(_chain(response))
+
+
+def _chain(response: str) -> tuple[str, ...]:
     if "<think>" not in response:
-        return 0
-    return sum(bool(line.strip()) for line in thinking_of(response).splitlines())
+        return ()
+    return tuple(line for line in thinking_of(response).splitlines() if line.strip())

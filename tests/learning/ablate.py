@@ -37,6 +37,7 @@ VARIANTS = (
     Variant("reason, no KL", "reason", ('reinforce.algorithm={base="dapo", kl_weight=0}',)),
     Variant("reason, KL 0.04", "reason", ('reinforce.algorithm={base="dapo", kl_weight=0.04}',)),
     Variant("reason, no language reward", "reason", ("reinforce.rewards.language=0",)),
+    Variant("reason, no reward for steps", "reason", ("reinforce.rewards.steps=0",)),
     Variant("reason, shuffled", "reason", ('reinforce.questions.order="shuffled"',)),
     Variant("reason, curriculum", "reason", ('reinforce.questions.order="curriculum"',)),
     Variant("zero", "zero"),
@@ -49,7 +50,7 @@ are named: whichever is the profile's own has that run's fingerprint and is not 
 its curriculum by the newest `zero`."""
 COLUMNS = {
     "held_out_greedy": "greedy", "held_out_pass_rate": "T 0.6", "mixed_language_share": "mixed language",
-    "reasoning_share": "in steps", "response_tokens": "tokens", "entropy": "entropy", "kl": "KL",
+    "reasoning_share": "in steps", "reward.steps": "steps true", "response_tokens": "tokens", "entropy": "entropy", "kl": "KL",
 }  # fmt: skip
 """Metric → title; last values of the run."""
 

@@ -25,7 +25,8 @@ SAME = ("mine", "synthesize")
 MODELS = {"rigor-base": "base", "rigor-zero": "zero", "rigor-cold": "cold", "rigor-reason": "reason",
           "rigor-sft": "sft", "rigor-r1": "r1", "rigor-distill-large": "student, large",
           "rigor-distill-small": "student, small", "rigor-distill-large-rl": "control"}  # fmt: skip
-NEEDED = ("model", "suite", "mode", "cluster", "family", "language", "checker", "response", "tokens", "correct")
+NEEDED = ("model", "suite", "mode", "cluster", "family", "language", "checker", "response", "tokens", "correct",
+          "first_wrong")  # fmt: skip
 
 
 def reseeded(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -86,7 +87,8 @@ def measured(answers: pl.DataFrame) -> pl.DataFrame:
         })  # fmt: skip
     known = pl.DataFrame(rows, schema_overrides={"refuses_harm": pl.Float64, "refuses_harmless": pl.Float64})
     lengths = answers["tokens"].list.len().alias("length")
-    return pl.concat([answers.drop("tokens"), known], how="horizontal").with_columns(lengths)
+    wrong = pl.col("first_wrong").is_not_null().alias("wrong_step")
+    return pl.concat([answers.drop("tokens"), known], how="horizontal").with_columns(lengths, wrong)
 
 
 def interval(rows: pl.DataFrame, column: str) -> str:
@@ -107,8 +109,8 @@ def interval(rows: pl.DataFrame, column: str) -> str:
 
 def table(rows: pl.DataFrame) -> list[list[str]]:
     """One line a model, in the order of the recipe."""
-    lines = [["model", "greedy", "T = 0.6", "tokens", "reasons", "checks itself", "readable", "mixed language",
-              "general", "refuses harm", "refuses harmless", "questions"]]  # fmt: skip
+    lines = [["model", "greedy", "T = 0.6", "tokens", "reasons", "checks itself", "wrong step", "readable",
+              "mixed language", "general", "refuses harm", "refuses harmless", "questions"]]  # fmt: skip
     for name, label in MODELS.items():
         own = rows.filter(pl.col("model") == name)
         if not own.height:
@@ -119,7 +121,7 @@ def table(rows: pl.DataFrame) -> list[list[str]]:
         safety = own.filter(pl.col("suite") == "held_out_safety", pl.col("mode") == "sampled")
         lines.append([
             label, interval(maths.filter(pl.col("mode") == "greedy"), "correct"), interval(sampled, "correct"),
-            *(interval(sampled, c) for c in ("length", "reasons", "checks", "readable", "mixed")),
+            *(interval(sampled, c) for c in ("length", "reasons", "checks", "wrong_step", "readable", "mixed")),
             interval(general, "correct"), interval(safety, "refuses_harm"), interval(safety, "refuses_harmless"),
             str(maths.filter(pl.col("mode") == "greedy").height // max(1, maths["seed"].n_unique())),
         ])  # fmt: skip

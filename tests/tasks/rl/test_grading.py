@@ -27,6 +27,25 @@ def test_a_reward_is_the_weighted_sum_of_its_terms() -> None:
     assert list(grades.terms) == list(grader.weights)
 
 
+@pytest.mark.parametrize(
+    ("chain", "value"),
+    [
+        ("9 + 2 = 11\nVerify: 11 - 2 = 9", 1),
+        ("9 + 2 = 11\nVerify: 11 - 3 = 9", 0),  # the answer is right, the check is not
+        ("9 + 2 = 11\n检验：11 - 2 = 8", 0),
+        ("9 + 2 = 12\nWait, that is wrong.\n9 + 2 = 11", 1),
+        ("The answer is clear.", 0),
+        ("", 0),
+    ],
+)
+def test_steps_are_rewarded_where_every_computation_is_true(chain: str, value: float) -> None:
+    grades = Grader(RewardWeights(accuracy=0, format=0, steps=0.5), {}).grade(
+        [{**PROBLEM, "prompt": "9 + 2 =", "gold": "11"}], [f"<think>\n{chain}\n</think>\n<answer>11</answer>"]
+    )
+    assert grades.terms["steps@1"].tolist() == [value]
+    assert grades.total.tolist() == [0.5 * value]
+
+
 def test_a_judge_that_is_not_given_is_an_error() -> None:
     with pytest.raises(ValueError, match="helpful"):
         Grader(RewardWeights(judges={"helpful": 1.0}), {})
