@@ -50,7 +50,8 @@ are named: whichever is the profile's own has that run's fingerprint and is not 
 its curriculum by the newest `zero`."""
 COLUMNS = {
     "held_out_greedy": "greedy", "held_out_pass_rate": "T 0.6", "mixed_language_share": "mixed language",
-    "reasoning_share": "in steps", "reward.steps": "steps true", "response_tokens": "tokens", "entropy": "entropy", "kl": "KL",
+    "reasoning_share": "in steps", "reward.steps": "steps true", "response_tokens": "tokens", "entropy": "entropy",
+    "kl": "KL",
 }  # fmt: skip
 """Metric → title; last values of the run."""
 
