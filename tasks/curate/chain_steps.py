@@ -91,6 +91,11 @@ def takes_back(steps: Sequence[str], wrong: int) -> bool:
     return any(step.strip().startswith(_NOTICES) for step in steps[wrong + 1 :])
 
 
+def stays_wrong(steps: Sequence[str], verdict: ChainVerdict) -> bool:
+    """Is a step wrong that the chain does not take back?"""
+    return bool(verdict.wrong) and not takes_back(steps, verdict.wrong[-1])
+
+
 def as_words(text: str) -> list[str]:
     """Words, numbers and signs of a text, for comparing chains."""
     return _WORD.findall(text)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from tasks.curate.chain_steps import ChainVerdict, judge_chains, takes_back
+from tasks.curate.chain_steps import ChainVerdict, judge_chains, stays_wrong
 from tasks.curate.choose_different import choose_different, distance, grams
 from tasks.curate.judge_answers import AnswerJudge, judge_answers
 from tasks.grade.format import check_format, thinking_of
@@ -128,7 +128,7 @@ def _look(config: FilterRejectionConfig, row: Row) -> Reject | None:
 def _wrong_step(config: FilterRejectionConfig, row: Row, verdict: ChainVerdict) -> Reject | None:
     if not verdict.wrong:
         return None
-    if config.wrong_steps == "drop unless noticed" and takes_back(row["steps"], verdict.wrong[-1]):
+    if config.wrong_steps == "drop unless noticed" and not stays_wrong(row["steps"], verdict):
         return None
     return Reject("wrong step", f"step {verdict.first_wrong}: {verdict.claim[:200]}")
 

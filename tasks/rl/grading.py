@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.curate.chain_steps import judge_chain, takes_back
+from tasks.curate.chain_steps import judge_chain, stays_wrong
 from tasks.curate.check_answer import answer_part, score
 from tasks.grade.format import thinking_of
 from tasks.grade.math.judge import GoldError
@@ -74,9 +74,7 @@ def steps(batch: RewardBatch) -> Values:
 @lru_cache(maxsize=REMEMBERED)
 def _sound(prompt: str, chain: tuple[str, ...]) -> bool:
     verdict = judge_chain(prompt, chain)
-    if verdict.wrong:
-        return takes_back(chain, verdict.wrong[-1])
-    return "ok" in verdict.verdicts
+    return "ok" in verdict.verdicts and not stays_wrong(chain, verdict)
 
 
 @dataclass(frozen=True)

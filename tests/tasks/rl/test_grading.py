@@ -34,6 +34,7 @@ def test_a_reward_is_the_weighted_sum_of_its_terms() -> None:
         ("9 + 2 = 11\nVerify: 11 - 3 = 9", 0),  # the answer is right, the check is not
         ("9 + 2 = 11\n检验：11 - 2 = 8", 0),
         ("9 + 2 = 12\nWait, that is wrong.\n9 + 2 = 11", 1),
+        ("9 + 2 = 12\nWait, that is wrong.", 0),  # nothing that is true is left
         ("The answer is clear.", 0),
         ("", 0),
     ],
