@@ -1,1 +1,1 @@
-"""The trainer: a child process under torchrun that learns, checkpoints, resumes and reports as it goes."""
+"""The trainer: processes of its own that learn, checkpoint, resume and report as they go."""

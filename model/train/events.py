@@ -13,6 +13,7 @@ Every event has `kind` and `time_unix_seconds`:
 - `saved`: `step`
 - `interrupted`: `step` that was saved; `finished`: `step`
 - `failed`: `error`, `rank`
+- `used`: `cpu_seconds` of all ranks; the launcher's own word at the end, in no file
 """
 
 from __future__ import annotations

@@ -34,8 +34,6 @@ class Folder:
         self.checkpoints = root / "checkpoints"
         self.events = root / "events.jsonl"
         self.log = root / "workers.log"
-        self.rendezvous = root / "rendezvous"
-        """Over which torchrun meets itself."""
         self.store = root / "store"
         """Over which the ranks meet."""
         self.model = root / "model"

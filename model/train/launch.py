@@ -1,12 +1,11 @@
-"""Starts a training as a child process under torchrun, forwards its events, and gives back the exported model."""
+"""Starts a training in processes of its own, forwards its events, and gives back the exported model."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,16 +14,11 @@ from pydantic import BaseModel
 
 from model.convert.card import Card
 from model.train import lifeline
+from model.train.agent import Agent
 from model.train.config import TrainConfig
 from model.train.events import Event, Follower
-from model.train.job import STORE, Folder, Job
+from model.train.job import Folder, Job
 
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",
-    "TRITON_CACHE_DIR", "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "NCCL_IB_DISABLE", "NCCL_P2P_DISABLE",
-)  # fmt: skip
-"""What a child inherits; nothing else, so that no secret of the parent's reaches it."""
 POLL_SECONDS = 0.2
 BUSY_WAIT_SECONDS = lifeline.GRACE_SECONDS + 30
 """How long to wait for what is left of an earlier training in the same folder."""
@@ -102,7 +96,7 @@ def launch_job(
         workdir: as for `launch`.
         tasks: (name, processes) in order.
         on_event: as for `launch`.
-        worker: the module that torchrun starts; it calls `model.train.worker.main`.
+        worker: the module whose `work` each rank calls, see `model.train.worker`.
 
     Raises:
         Interrupted, TrainingError, TimeoutError: as `launch` says.
@@ -120,7 +114,7 @@ def launch_job(
 
 
 class _Child:
-    """A torchrun agent with its workers."""
+    """An agent with its workers."""
 
     def __init__(self, folder: Folder, worker: str, task: str, processes: int) -> None:
         self.folder, self.task = folder, task
@@ -128,20 +122,14 @@ class _Child:
         self.last: dict[str, Event] = {}
         """The last event of each kind."""
         self.asked = False
-        for path in (folder.rendezvous, folder.store):
-            path.unlink(missing_ok=True)
-        # Rendezvous over files: torchrun's default listens on all interfaces and unpickles what it is sent.
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d", "--rdzv-conf=store_type=file",
-            f"--rdzv-endpoint={folder.rendezvous}", "--rdzv-id=rigor", "--local-addr=127.0.0.1",
-            f"--nproc-per-node={processes}", "-m", worker, str(folder.root), task,
-        ]  # fmt: skip
+        folder.store.unlink(missing_ok=True)
         with folder.log.open("ab") as log:
             self.log_start = log.tell()
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+            try:
+                self.process = Agent(folder, worker, task, processes, log.fileno())
+            except OSError as error:
+                told = f"no process could be started: {error}\nThe end of {folder.log}:\n{self._tail()}"
+                raise TrainingError(told) from error
 
     def wait(self, on_event: Callable[[Event], None]) -> None:
         """Forward events until the child ends.
@@ -153,29 +141,28 @@ class _Child:
             with _signals(self.stop):
                 while self.process.poll() is None:
                     self._forward(on_event)
-                    with suppress(subprocess.TimeoutExpired):
-                        self.process.wait(POLL_SECONDS)
-            self._forward(on_event)
+                    self.process.wait(POLL_SECONDS)
+                self._forward(on_event)
+                on_event({"kind": "used", "time_unix_seconds": time.time(), "cpu_seconds": self.process.cpu_seconds})
         finally:
             self._end()
         if "interrupted" in self.last:
             step = self.last["interrupted"]["step"]
             raise Interrupted(f"stopped as asked, step {step} is saved: the same call goes on from there")
-        if self.process.returncode == 0 and not (self.asked and self.task == "prepare"):
-            return
         if self.asked:
-            raise Interrupted(
-                "stopped as asked before an update was made: the same call goes on from the last checkpoint"
-            )
+            raise Interrupted("stopped as asked: the same call goes on from the last checkpoint")
+        if self.process.returncode == 0:
+            return
         failed = self.last.get("failed", {}).get("error", f"the {self.task} processes ended with an error")
         raise TrainingError(f"{failed}\nThe end of {self.folder.log}:\n{self._tail()}")
 
     def stop(self) -> None:
-        """Ask the workers, not torchrun: it would kill them after 30 seconds, which a large checkpoint may outlast."""
+        """Ask one worker, which tells the others; before they listen, end them all."""
         self.asked = True
         started = self.last.get("started")
         if started is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
         elif lifeline.alive(started["process"]):
             os.kill(int(started["process"].partition(":")[0]), signal.SIGTERM)
 
@@ -188,32 +175,14 @@ class _Child:
         """Leave no process behind, whatever has happened."""
         if self.process.poll() is None:
             self.stop()
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
+            if self.process.wait(STOP_SECONDS) is None:
                 self.process.kill()
-                self.process.wait()
+                self.process.wait(None)
 
     def _tail(self, size_bytes: int = 6000) -> str:
         with self.folder.log.open("rb") as log:
             log.seek(max(self.log_start, self.folder.log.stat().st_size - size_bytes))
             return log.read().decode(errors="replace")
-
-
-def _environment(folder: Folder) -> dict[str, str]:
-    """What a child gets to see: one thread a rank, nothing listens beyond the loopback interface."""
-    inherited = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    return {
-        "NCCL_SOCKET_IFNAME": "lo",
-        **inherited,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONWARNINGS": "ignore",  # Megatron's many about what is not installed, so that the log's end says more
-        "GLOO_SOCKET_IFNAME": "lo",
-        "PYTHONPATH": str(ROOT),
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-        STORE: str(folder.store),
-        lifeline.PARENT: lifeline.identity(os.getpid()),
-    }
 
 
 @contextmanager

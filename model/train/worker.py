@@ -1,6 +1,7 @@
-"""One rank: `python -m torch.distributed.run … -m model.train.worker FOLDER {train,prepare,export}`.
+"""One rank: `work` here, or in the worker module of another kind of training, called by `main`.
 
-Another kind of training has a worker module of its own, which calls `main` with its own `work`.
+On one machine the zygote's agent starts ranks (`model.train.zygote`); over several a torchrun on each:
+`torchrun … -m model.train.worker FOLDER {train,prepare,export}`.
 
 FOLDER is laid out as `model.train.job.Folder` says. Exit codes: 0 when it came to its end; 75 (EX_TEMPFAIL) when
 SIGTERM or SIGINT asked it to stop, everything saved; anything else is a failure. One signal to one rank stops all.
@@ -25,7 +26,7 @@ Work = Callable[["Folder", str, Callable[[], bool]], bool]
 """Folder, task, and whether a stop was asked for → whether it came to its end."""
 
 
-def train(folder: Folder, task: str, stop_asked: Callable[[], bool]) -> bool:
+def work(folder: Folder, task: str, stop_asked: Callable[[], bool]) -> bool:
     """The tasks of `model.train.run`."""
     from model.train import run
 
@@ -36,7 +37,7 @@ def train(folder: Folder, task: str, stop_asked: Callable[[], bool]) -> bool:
     return True
 
 
-def main(root: Path, task: str, work: Work = train) -> int:
+def main(root: Path, task: str, work: Work) -> int:
     """Do `task` in `root`; returns the exit code. `work` imports what it needs when it is called, not before."""
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,6 +71,6 @@ def main(root: Path, task: str, work: Work = train) -> int:
 
 
 if __name__ == "__main__":
-    code = main(Path(sys.argv[1]), sys.argv[2])
+    code = main(Path(sys.argv[1]), sys.argv[2], work)
     sys.stdout.flush()
     os._exit(code)  # all is closed: the interpreter would take two more seconds to take torch and Megatron down

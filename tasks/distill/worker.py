@@ -1,4 +1,4 @@
-"""One rank of a distillation: `torchrun … -m tasks.distill.worker FOLDER distill`; see `model.train.worker`."""
+"""One rank of a distillation: see `model.train.worker`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from model.train.job import Folder
 
 
-def distill(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
+def work(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
     """Train the student of `job.json` from its newest checkpoint, or from the start, and export it. Collective.
 
     Raises:
@@ -50,6 +50,6 @@ def distill(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
 
 
 if __name__ == "__main__":
-    code = main(Path(sys.argv[1]), sys.argv[2], distill)
+    code = main(Path(sys.argv[1]), sys.argv[2], work)
     sys.stdout.flush()
     os._exit(code)  # all is closed, see `model.train.worker`

@@ -1,4 +1,4 @@
-"""The pre-training flow through the real runner, Megatron and torchrun, small: it learns, resumes and is traceable."""
+"""The pre-training flow through the real runner, and Megatron, small: it learns, resumes and is traceable."""
 
 from __future__ import annotations
 

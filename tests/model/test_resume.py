@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from model.train import lifeline
+from model.train import agent, lifeline
 from model.train.launch import Interrupted, TrainingError, launch
 from tests.model.train_ranks import World, by_step, contents, forge, make_rows, set_up, tiny_config
 
@@ -132,7 +135,7 @@ def test_a_process_number_given_anew_is_not_the_same_process() -> None:
 
 
 def listens() -> list[str]:
-    """Addresses at which torchrun and the ranks, all descendants of this process's, wait for connections."""
+    """Addresses at which a training's processes, all descendants of this one, wait for connections."""
     # The forge's ranks are none of them: it starts no world meanwhile.
     return [
         connection.laddr.ip
@@ -149,6 +152,8 @@ def test_launch_reports_a_stop_and_a_killed_rank_and_goes_on_to_the_end(
     seen: list[dict[str, Any]] = []
     environments: list[bytes] = []
     listening: list[str] = []
+    worked: list[float] = []
+    used: list[float] = []
 
     def go(step: int, act: Callable[[int], None]) -> Path:
         """Launch, and act on the worker's process number once `step` is done."""
@@ -159,18 +164,25 @@ def test_launch_reports_a_stop_and_a_killed_rank_and_goes_on_to_the_end(
             seen.append(event)
             if event["kind"] == "started":
                 pid = int(event["process"].partition(":")[0])
-                environments.append(Path(f"/proc/{pid}/environ").read_bytes())
-                listening.extend(listens())
-            if event["kind"] == "progress" and event["done"] == step:
-                act(pid)
+                with suppress(FileNotFoundError, psutil.NoSuchProcess):  # nothing was left to do: it may have ended
+                    environments.append(Path(f"/proc/{pid}/environ").read_bytes())
+                    listening.extend(listens())
+            if event["kind"] == "progress":
+                with suppress(psutil.NoSuchProcess):  # it has ended since
+                    worked.append(sum(psutil.Process(pid).cpu_times()[:2]))
+                if event["done"] == step:
+                    act(pid)
+            if event["kind"] == "used":
+                used.append(event["cpu_seconds"])
 
         return launch(tiny_config(**LONG), rows, None, tmp_path / "run", 1, on_event)
 
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted, match="goes on from there"):
         go(9, lambda pid: os.kill(os.getpid(), signal.SIGTERM))
-    saved = seen[-1]["step"]
-    assert seen[-1]["kind"] == "interrupted"
+    last = seen[-2]
+    saved = last["step"]
+    assert (last["kind"], seen[-1]["kind"]) == ("interrupted", "used")
     assert 9 <= saved < 18
     assert signal.getsignal(signal.SIGTERM) == handler
     assert b"hunter2" not in environments[0]
@@ -178,9 +190,74 @@ def test_launch_reports_a_stop_and_a_killed_rank_and_goes_on_to_the_end(
     assert set(listening) == {"127.0.0.1"}
     with pytest.raises(TrainingError, match="SIGKILL"):
         go(18, lambda pid: os.kill(pid, signal.SIGKILL))
+    with pytest.raises(Interrupted, match="goes on from"):
+        go(30, lambda pid: os.kill(os.getpid(), signal.SIGTERM))  # in the last step: the next stage must not begin
     assert go(0, lambda pid: None) == tmp_path / "run" / "model"
+    assert 0 < max(worked) <= max(used) < 60, "of the ranks, who are no children of this process"
     started = [event["step"] for event in seen if event["kind"] == "started"]
     assert started[:2] == [0, saved]
     assert started[2] % 7 == 0
     assert by_step(seen, "loss") == by_step(uninterrupted[1].events(), "loss")
     assert contents(tmp_path / "run") == contents(uninterrupted[1].root)
+
+
+def zygote() -> psutil.Process:
+    """The process that this one's trainings are forked from."""
+    (found,) = (child for child in psutil.Process().children() if "model.train.zygote" in child.cmdline())
+    return found
+
+
+def test_torchrun_trains_what_the_zygote_trains_which_may_die(rows: Path, tmp_path: Path) -> None:
+    config = tiny_config(steps=4, micro_batch_rows=4)
+    launch(config, rows, None, tmp_path / "forked", 2, lambda _: None)
+    before = zygote()
+    assert before.num_threads() == 1, "a fork takes one thread along and the locks of all"
+    before.kill()
+    before.wait(10)
+    launch(config, rows, None, tmp_path / "again", 2, lambda _: None)
+    assert zygote().pid != before.pid
+    root = set_up(tmp_path / "torchrun", rows, config)
+    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m",
+                    "model.train.worker", str(root), "train"], check=True, timeout=120,
+                   env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()})  # fmt: skip
+    assert contents(tmp_path / "forked") == contents(tmp_path / "again") == contents(root)
+
+
+def test_a_launch_that_is_broken_off_at_its_start_leaves_no_training(rows: Path, tmp_path: Path) -> None:
+    launch(tiny_config(steps=3), rows, None, tmp_path / "first", 1, lambda _: None)
+    zygote().suspend()
+
+    def out(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGALRM, out)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            launch(tiny_config(steps=3), rows, None, tmp_path / "run", 1, lambda _: None)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        zygote().resume()
+    launch(tiny_config(steps=3), rows, None, tmp_path / "run", 1, lambda _: None)  # asked for after the one broken off
+    assert contents(tmp_path / "run") == contents(tmp_path / "first")
+    assert (tmp_path / "run" / "events.jsonl").read_text().count('"started"') == 1
+
+
+def test_why_no_process_could_be_started_is_told(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken" / "model" / "train"
+    broken.mkdir(parents=True)
+    (broken / "zygote.py").write_text("raise ImportError('libfoo.so')")
+    monkeypatch.setattr(agent, "ROOT", tmp_path / "broken")
+    with pytest.raises(TrainingError, match="libfoo"):
+        launch(tiny_config(steps=3), rows, None, tmp_path / "run", 1, lambda _: None)
+
+
+def test_the_zygote_ends_with_its_launcher() -> None:
+    text = "from model.train.agent import _Zygote; print(_Zygote.of_this_process(2).process.pid, flush=True); input()"
+    launcher = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                env={**os.environ, "PYTHONPATH": os.getcwd()})  # fmt: skip
+    with launcher:
+        assert launcher.stdout is not None
+        orphan = psutil.Process(int(launcher.stdout.readline()))
+        launcher.kill()
+    orphan.wait(60)  # it sees so once it has imported all

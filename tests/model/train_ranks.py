@@ -182,7 +182,7 @@ def _be_rank(order: dict[str, Any], rank: int) -> None:
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(order["ranks"]),
             STORE: str(Path(order["root"]) / "store"),
         }  # fmt: skip
-        code = worker.main(Path(order["root"]), order["task"])
+        code = worker.main(Path(order["root"]), order["task"], worker.work)
     except BaseException:  # noqa: BLE001 (a fork must never return into the parent's loop)
         traceback.print_exc()
     finally:
