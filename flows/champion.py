@@ -49,6 +49,8 @@ def run_champion(run: Runner, config: ChampionConfig) -> tuple[ArtifactRef, ...]
         LookupError: no such model, or one that was never evaluated.
     """
     candidate, holder = model_version(run, config.candidate), held_by(run)
+    if holder is not None and not run.dry:  # a run killed in `_record` may have left two: before either is judged anew
+        _take_from_others(holder)
     if holder is not None and (holder.name, holder.version) == (candidate.name, candidate.version):
         return ()  # it is the champion already
     own = _answers(run, candidate)
@@ -150,6 +152,11 @@ def _record(candidate: ArtifactRef, holder: ArtifactRef | None, decision: pl.Dat
         client.set_model_version_tag(candidate.name, str(candidate.version), name, value)
     if taken:
         client.set_registered_model_alias(candidate.name, ALIAS, str(candidate.version))
-        for name, _ in _holders():
-            if name != candidate.name:
-                client.delete_registered_model_alias(name, ALIAS)
+        _take_from_others(candidate)
+
+
+def _take_from_others(holder: ArtifactRef) -> None:
+    """Leave the alias to this model alone."""
+    for name, _ in _holders():
+        if name != holder.name:
+            mlflow.MlflowClient().delete_registered_model_alias(name, ALIAS)

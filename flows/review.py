@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from prefect import flow
 
 from flows.run import flow_run
@@ -90,7 +92,7 @@ def open_review(run: Runner) -> Open:
         return _opened(run, newest, {})
     made = _root(run, call)
     rows, reviewed = (run.view((ref,)).scan().collect().to_dicts() for ref in (made, newest))
-    return _opened(run, made, decisions_of(rows, reviewed))
+    return _opened(run, made, decisions_of(rows, reviewed, _why(run, call)))
 
 
 def carried(run: Runner, table: Open) -> tuple[dict[str, Decision], int]:
@@ -100,10 +102,16 @@ def carried(run: Runner, table: Open) -> tuple[dict[str, Decision], int]:
         raise LookupError(f"no review of another version of {TABLE} to carry over")
     made, reviewed = _root(run, other), run.lineage.find(other["fingerprint"])
     rows, after = (run.view((ref or made,)).scan().collect().to_dicts() for ref in (made, reviewed))
-    found = decisions_of(rows, after)
+    found = decisions_of(rows, after, _why(run, other))
     here = {row["id"] for row in table.rows}
     kept = {name: decision for name, decision in found.items() if name in here}
     return kept, len(found) - len(kept)
+
+
+def _why(run: Runner, call: Mapping[str, Any]) -> dict[str, str]:
+    """The notes of the rows that a review rejected."""
+    refused = run.lineage.tables.view("quarantine", partitions=[call["fingerprint"]]).scan()
+    return dict(refused.filter(pl.col("stage") == REVIEW.name).select("row", "detail").collect().iter_rows())
 
 
 def _folder(settings: Settings) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.markup import escape
 
@@ -18,6 +20,15 @@ def review_rows(table: Open) -> dict[str, Decision]:
     decisions = dict(table.decisions)
     open_rows = [row for row in table.rows if row["id"] not in decisions]
     out.print(f"{len(table.rows)} rows, {len(decisions)} decided. accept, reject, edit, skip or quit?")
+    try:
+        _ask(table, open_rows, decisions)
+    except click.Abort:
+        out.print("\nstopped; what was decided so far is kept")
+    return decisions
+
+
+def _ask(table: Open, open_rows: list[dict[str, Any]], decisions: dict[str, Decision]) -> None:
+    """Take a decision for each row, until it is enough."""
     for number, row in enumerate(open_rows, 1):
         out.rule(f"{number} of {len(open_rows)}  {row['family']}, level {row['level']}  {row['id'][:12]}")
         out.print(f"[bold]{escape(row['prompt'])}[/]\n{escape(row['text'])}", highlight=False)
@@ -33,11 +44,10 @@ def review_rows(table: Open) -> dict[str, Decision]:
                 else:
                     decisions[row["id"]] = edited
         if said == "quit":
-            break
+            return
         if said in ("accept", "reject"):
             note = click.prompt("why", default="", show_default=False) if said == "reject" else ""
             decisions[row["id"]] = Decision.model_validate({"id": row["id"], "decision": said, "note": note})
-    return decisions
 
 
 def _edited(table: Open, decisions: dict[str, Decision], name: str, text: str) -> Decision | None:

@@ -116,7 +116,7 @@ def review_chains(config: ReviewConfig, inputs: Inputs, report: Report) -> Itera
     """
     rows = inputs.tables["cold_start"].scan().collect().to_dicts()
     (file,) = inputs.files["decisions"]
-    decisions = read_decisions(Path(file.path).read_text(encoding="utf-8").splitlines())
+    decisions = read_decisions(Path(file.path).read_text(encoding="utf-8").split("\n"))
     wrong = mistakes(rows, decisions, config.limits)
     if wrong:
         raise ValueError(listed(wrong))
@@ -152,8 +152,13 @@ def listed(wrong: Sequence[str]) -> str:
     return "\n".join([f"the review is not taken over: {len(wrong)} mistakes", *wrong[:MAX_PROBLEMS], *more])
 
 
-def decisions_of(rows: Sequence[Mapping[str, Any]], reviewed: Sequence[Mapping[str, Any]]) -> dict[str, Decision]:
-    """The decisions that made `reviewed` out of `rows`: a review can be gone on with wherever its tables are."""
+def decisions_of(
+    rows: Sequence[Mapping[str, Any]], reviewed: Sequence[Mapping[str, Any]], why: Mapping[str, str]
+) -> dict[str, Decision]:
+    """The decisions that made `reviewed` out of `rows`, and the notes `why` of those that are gone.
+
+    So a review can be gone on with wherever its tables are.
+    """
     same = {row["id"]: row for row in reviewed if row["review"] != EDITED}
     edits = {row["parents"][0]: row for row in reviewed if row["review"] == EDITED}
     found: dict[str, Decision] = {}
@@ -163,7 +168,7 @@ def decisions_of(rows: Sequence[Mapping[str, Any]], reviewed: Sequence[Mapping[s
             found[name] = Decision(id=name, decision="edit", steps=tuple(row["steps"]), answer=row["answer"],
                                    note=row["note"])  # fmt: skip
         elif name not in same:
-            found[name] = Decision(id=name, decision="reject")
+            found[name] = Decision(id=name, decision="reject", note=why.get(name, ""))
         elif same[name]["review"] == ACCEPTED:
             found[name] = Decision(id=name, decision="accept", note=same[name]["note"])
     return found

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.catalogue import configured
-from flows.champion import ALIAS, ChampionConfig, _record, champion, held_by, model_version
+from flows.champion import ALIAS, ChampionConfig, _record, _take_from_others, champion, held_by, model_version
 from flows.cli import app
 from flows.config import ConfigError
 from flows.evaluate import EvaluateConfig, run_evaluate
@@ -42,7 +42,7 @@ def asked(data: Path, **changes: Any) -> EvaluateConfig:
     settings = {"samples": 2, "max_tokens": 4, "limit": 3}
     return EvaluateConfig.model_validate(
         {"suites": ["sums", "held_out_safety"], "custom": [SUMS, SAFETY], "data": str(data), "consider": True,
-         "sample_answers": settings, "champion": {"compare_models": {"min_questions": 2}}, **changes}
+         "sample_answers": settings, "champion": {"compare_models": {"min_questions": 2, "min_clusters": 2}}, **changes}
     )  # fmt: skip
 
 
@@ -87,7 +87,9 @@ def test_who_becomes_champion_and_why(home: Settings, tmp_path: Path, no_champio
 
     token = ON_CALL.set(meanwhile)
     try:
-        champion(ChampionConfig(candidate=str(second), compare_models=CompareModelsConfig(min_questions=2)))
+        champion(
+            ChampionConfig(candidate=str(second), compare_models=CompareModelsConfig(min_questions=2, min_clusters=2))
+        )
     finally:
         ON_CALL.reset(token)
     assert held_by(runner) == first, "compared with nobody, it must not take the place of who came first"
@@ -131,6 +133,10 @@ def test_a_run_killed_between_giving_and_taking_away_leaves_the_later_champion(
     runner = Runner(home)
     assert held_by(runner) == refs["rigor-a"]
     kit.table("decisions", [[]], (), "rigor-b", stage="compare_models", config=json.dumps({"candidate": "rigor-b@1"}))
+    assert held_by(runner) == refs["rigor-b"]
+    # A comparison that the one whose alias lingers has lost must not make it champion for being the newest.
+    _take_from_others(refs["rigor-b"])
+    kit.table("decisions", [[]], (), "rigor-a", stage="compare_models", config=json.dumps({"candidate": "rigor-a@1"}))
     assert held_by(runner) == refs["rigor-b"]
     row = {"suite": "", "scope": "capability", "taken": True, "reason": "better", "candidate_score": 1.0,
            "champion_score": 0.5, "difference": 0.5, "low": 0.4, "high": 0.6, "questions": 30}  # fmt: skip

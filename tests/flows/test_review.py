@@ -185,7 +185,7 @@ def test_the_terminal_asks_row_by_row_and_goes_on_where_it_stopped(home: Setting
     assert "not taken" in shown.output
     assert "a step is wrong" in shown.output
     assert "1 reject, 3 not decided" in shown.output.replace("0 accept, 0 edit, ", "")
-    shown = rigor(typed="e\ns\na\n", EDITOR=str(editor))
+    shown = rigor(typed="e\ns\na\n", EDITOR=str(editor))  # the terminal is closed at the fourth row: nothing is lost
     assert "4 rows, 1 decided" in shown.output
     assert shown.exit_code == 0, shown.exception
     rows = rows_of(Runner(home).current("cold_start")[0], home)
@@ -196,6 +196,7 @@ def test_the_terminal_asks_row_by_row_and_goes_on_where_it_stopped(home: Setting
     rigor("--export", str(lines))
     told = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [row["decision"] for row in told] == ["reject", "edit", "", "accept"]
+    assert told[0]["note"] == "too short", "the second session took over the first one's reasons, too"
     assert "no decision is new" in rigor("--import", str(lines)).output
     lines.write_text(lines.read_text() + json.dumps(told[0] | {"id": "nowhere"}) + "\n{\n")
     assert "rows.jsonl, line 6" in str(rigor("--import", str(lines)).exception)

@@ -8,7 +8,7 @@ import pytest
 
 from flows.review import Open
 from flows.review_files import export_rows, import_rows
-from tasks.curate.review_chains import Decision, ReviewConfig
+from tasks.curate.review_chains import Decision, ReviewConfig, read_decisions
 from warehouse.lineage import ArtifactRef
 
 ODD = "before\u2028after\x85 and\x0c on"
@@ -23,3 +23,5 @@ def test_characters_that_end_a_line_elsewhere_do_not_here(name: str, tmp_path: P
     table = Open(MADE, rows, ReviewConfig(), decisions)
     assert export_rows(table, tmp_path / name) == 2
     assert import_rows(table, tmp_path / name) == decisions
+    handed = "".join(decision.model_dump_json() + "\n" for decision in decisions.values())
+    assert read_decisions(handed.split("\n")) == decisions, "as the stage reads the file that `Open.keep` writes"
