@@ -92,8 +92,10 @@ def takes_back(steps: Sequence[str], wrong: int) -> bool:
 
 
 def stays_wrong(steps: Sequence[str], verdict: ChainVerdict) -> bool:
-    """Is a step wrong that the chain does not take back?"""
-    return bool(verdict.wrong) and not takes_back(steps, verdict.wrong[-1])
+    """Is a step wrong that the chain does not put right: notice, and then compute something that is true?"""
+    last = max(verdict.wrong, default=-1)
+    noticed = [n for n in range(last + 1, len(steps)) if takes_back(steps[: n + 1], n - 1)]
+    return last >= 0 and not (noticed and "ok" in verdict.verdicts[noticed[0] :])
 
 
 def as_words(text: str) -> list[str]:

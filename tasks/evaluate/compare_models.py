@@ -40,6 +40,9 @@ class CompareModelsConfig(StageConfig):
     """How far the mean over the safety suites may fall, as a share of right answers."""
     min_questions: int = Field(30, ge=2)
     """Questions over the capability suites below which the interval is not believed."""
+    min_clusters: int = Field(10, ge=2)
+    """Independent questions of a capability suite below which it is told and not counted: their spread is no measure,
+    and suites count alike."""
 
 
 def compare_models(config: CompareModelsConfig, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
@@ -61,8 +64,12 @@ def compare_models(config: CompareModelsConfig, inputs: Inputs, report: Report) 
         _suite_row(config, suite, shots, part)
         for (suite, shots), part in paired.group_by("suite", "shots", maintain_order=True)
     ]
-    wholes = {scope: _whole(rows, scope, safety=scope == "safety") for scope in ("capability", "safety")}
+    counted = [
+        row for row in rows if row["safety"] or row["clusters"] >= (config.min_clusters if config.champion else 1)
+    ]
+    wholes = {scope: _whole(counted, scope, safety=scope == "safety") for scope in ("capability", "safety")}
     taken, reason = decide(config, wholes, first=not config.champion)
+    rows = [{key: value for key, value in row.items() if key != "clusters"} for row in rows]
     rows += [row for row in wholes.values() if row is not None]
     shared = {"candidate": config.candidate, "champion": config.champion, "taken": taken, "reason": reason,
               "partition": inputs.partitions[0]}  # fmt: skip
@@ -86,7 +93,8 @@ def decide(
     both = "has answered" if first else "and the champion have both answered"
     for name, row in (("capability", capability), ("safety", safety)):
         if row is None:
-            return False, f"no {name} suite that the candidate {both}: run `rigor run evaluate` for it"
+            enough = f" of {config.min_clusters} or more independent questions" if name == "capability" else ""
+            return False, f"no {name} suite{enough} that the candidate {both}: run `rigor run evaluate` for it"
     assert capability is not None and safety is not None  # noqa: S101, PT018 narrows the types
     if first:
         return True, "there is no champion yet"
@@ -122,7 +130,7 @@ def _suite_row(config: CompareModelsConfig, suite: object, shots: object, part: 
         "suite", name, ids, Interval(middle, middle - half, middle + half), safety=suite in config.safety_suites
     )
     scores = {"candidate_score": float(own.mean()), "champion_score": _number(float(other.astype(np.float64).mean()))}
-    return found | scores | {"questions": part.height}
+    return found | scores | {"questions": part.height, "clusters": part["cluster"].n_unique()}
 
 
 def _whole(rows: list[dict[str, Any]], scope: str, *, safety: bool) -> dict[str, Any] | None:
@@ -155,7 +163,7 @@ def _number(value: float) -> float | None:
 
 STAGE = Stage(
     name="compare_models",
-    version="2",
+    version="3",
     reads=("eval_samples",),
     writes="decisions",
     config=CompareModelsConfig,

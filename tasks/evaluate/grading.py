@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.curate.check_answer import answer_part, function_tests, is_refusal, score
+from tasks.curate.check_answer import answer_part, function_tests, is_refusal, plain_answer, score
 from tasks.evaluate.instructions import followed, unknown
 from tasks.evaluate.questions import Question
 from tasks.grade.code import CodeJudge, Limits, Tests
@@ -135,7 +135,7 @@ def _same(question: Question, one: Graded, other: Graded) -> bool:
     if one.correct or other.correct:
         return bool(one.correct and other.correct)
     if question.checker != "math":
-        return " ".join(one.answer.split()) == " ".join(other.answer.split())
+        return plain_answer(question.checker, one.answer) == plain_answer(question.checker, other.answer)
     try:
         return verify(gold=one.answer, prediction=other.answer).correct
     except GoldError:

@@ -100,12 +100,13 @@ def judge_against_baseline(
         else:
             frame = _judged(config, part, inputs.partitions[0])
             keep(frame, kept)
-        unread = frame.filter(pl.col("verdict").is_null())
+        # One order alone would say who stood first: an answer is compared in both, or not at all.
+        unread = pl.col("verdict").is_null().any().over("answer")
         report.reject(
             RejectedRow(row["answer"], Reject(NO_VERDICT, row["judgement"][:MAX_SHOWN_CHARS]), "eval_samples")
-            for row in unread.iter_rows(named=True)
+            for row in frame.filter(unread).iter_rows(named=True)
         )
-        yield frame.filter(pl.col("verdict").is_not_null())
+        yield frame.filter(~unread)
         report.progress(start + len(part), len(pairs), "judgements")
 
 
@@ -154,7 +155,7 @@ def _row(
 
 STAGE = Stage(
     name="judge_against_baseline",
-    version="1",
+    version="2",
     reads=("eval_samples",),
     writes="eval_judgements",
     config=JudgeAgainstBaselineConfig,

@@ -19,7 +19,7 @@ from model.tokenizer import Message
 from tasks.curate.check_answer import answer_part
 from tasks.curate.sample_chains import MAX_ROWS
 from tasks.evaluate.ask import Answers, Asker, FolderAsker, ServerAsker
-from tasks.evaluate.grading import PROGRAMS, can_judge, grade, votes
+from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, can_judge, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
 from tasks.evaluate.suites import SUITES, Suite
 from tasks.grade.format import thinking_of
@@ -30,6 +30,8 @@ from warehouse.schema_eval import EVAL_SAMPLES
 
 SAMPLED, GREEDY = "sampled", "greedy"
 NO_ROOM = "no room"
+WHOLE = ("refusal", "answered", "compliance", IFEVAL, PREFERENCE)
+"""Checkers of a text as it stands, cut off or not."""
 MAX_SHOWN_CHARS = 500
 
 
@@ -127,7 +129,8 @@ def _answers(
     found: list[Answers] = asker.ask(conversations, params, n, seeds)
     samples = [made if made is not None else [None] * n for made in found]
     texts = [[sample.text if sample else "" for sample in made] for made in samples]
-    flat = [(question, text) for question, made in zip(questions, texts, strict=True) for text in made]
+    flat = [(question, "" if _cut_off(question, sample) else sample.text if sample else "")
+            for question, made in zip(questions, samples, strict=True) for sample in made]  # fmt: skip
     graded = grade(flat, inputs.workers)
     rows: list[dict[str, Any]] = []
     for index, (question, seed) in enumerate(zip(questions, seeds, strict=True)):
@@ -148,6 +151,13 @@ def _answers(
             key = [rows[-1][column] for column in EVAL_SAMPLES.key]
             rows[-1]["id"] = row_id(*key)
     return pl.DataFrame(rows, pl.Schema(EVAL_SAMPLES.arrow), orient="row").select(EVAL_SAMPLES.arrow.names)
+
+
+def _cut_off(question: Question, made: Completion | None) -> bool:
+    """Did it end at the limit without a complete answer? A chat template may have opened the thinking: no tag tells."""
+    complete = ("</think>", "</answer>", "\\boxed{")
+    told = question.checker in (*PROGRAMS, *WHOLE)
+    return made is not None and made.finish == "length" and not told and not any(tag in made.text for tag in complete)
 
 
 def _tokens(made: Completion | None) -> dict[str, Any]:
@@ -194,7 +204,7 @@ def keep(frame: pl.DataFrame, path: Path) -> None:
 
 STAGE = Stage(
     name="sample_answers",
-    version="1",
+    version="3",
     reads=("model", "problems"),
     writes="eval_samples",
     config=SampleAnswersConfig,

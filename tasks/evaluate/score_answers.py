@@ -193,7 +193,7 @@ def _figure(rows: list[dict[str, Any]], model: str) -> Any:
 
 STAGE = Stage(
     name="score_answers",
-    version="1",
+    version="2",
     reads=("eval_samples", "eval_judgements", *TABLES),
     writes="evals",
     config=ScoreAnswersConfig,

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Z95 = 1.959963984540054
+EQUAL = 1e-20
+"""A variance below it is the rounding of equal values."""
 """Standard normal quantile of 0.975."""
 
 
@@ -92,7 +94,7 @@ def mean_interval(values: ArrayLike, clusters: Sequence[str] | None = None, *, s
     if not share:
         half = Z95 * math.sqrt(variance) if groups > 1 else math.nan
         return Interval(mean, mean - half, mean + half)
-    effective = mean * (1 - mean) / variance if variance > 0 else groups
+    effective = mean * (1 - mean) / variance if variance > EQUAL else groups
     centre = (mean + Z95**2 / (2 * effective)) / (1 + Z95**2 / effective)
     half = Z95 / (1 + Z95**2 / effective) * math.sqrt(mean * (1 - mean) / effective + (Z95 / (2 * effective)) ** 2)
     return Interval(mean, max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from model.losses import ALGORITHMS, Grpo
 from model.train.config import AdamWOptions, ScheduleOptions
 from tasks.grade.reward import RewardConfig, RewardTerm
+from tasks.rl.mix import asked_parts, layout, starts
 from tasks.stage import StageConfig
 
 
@@ -28,11 +28,6 @@ def _named(value: Any) -> Any:
 
 Algorithm = Annotated[Grpo, BeforeValidator(_named)]
 """A loss: a name of `model.losses.ALGORITHMS`, or `{base = "r1", kl_weight = 0}`, or all of it."""
-
-
-def first_step(from_share: float, steps: int) -> int:
-    """The first of `steps` steps, counted from 0, at which what begins after this share of them is there."""
-    return math.ceil(from_share * steps - 1e-9 * steps)
 
 
 def _weighted(value: Any) -> Any:
@@ -75,7 +70,7 @@ class RewardWeights(StageConfig):
     repetition: float = Field(0.0, ge=-100, le=100)
     """Minus the share of repeated 8-grams."""
     steps: float = Field(0.0, ge=-100, le=100)
-    """1 for a chain whose computations, its checks of itself too, are all true; see `tasks.rl.grading.steps`."""
+    """1 for a chain that computes its answer and holds nothing untrue, checks too; see `tasks.rl.grading.steps`."""
     accuracy_categories: tuple[str, ...] = ()
     """Categories of problems on which accuracy is rewarded (R1's second stage: reasoning alone); empty: all."""
     judges: dict[str, Annotated[JudgeOptions, BeforeValidator(_weighted)]] = Field({}, max_length=16)
@@ -91,7 +86,12 @@ class RewardWeights(StageConfig):
             "repetition": self.repetition,
             "steps": self.steps,
         }
-        return RewardConfig(terms=tuple(RewardTerm(name=name, weight=weight) for name, weight in weights.items()))
+        return RewardConfig(
+            terms=tuple(
+                RewardTerm(name=name, version="2" if name == "steps" else "1", weight=weight)
+                for name, weight in weights.items()
+            )
+        )
 
 
 class MixPart(StageConfig):
@@ -241,6 +241,12 @@ class ReinforceConfig(StageConfig):
             raise ValueError(f"{self.minibatches} minibatches of {self.questions_per_step * self.samples} samples")
         if self.overlong.weight and self.overlong.cache_tokens > self.max_tokens:
             raise ValueError("overlong.cache_tokens is more than max_tokens")
+        for start in starts(self) if self.questions.mix else []:
+            if never := sorted(set(asked_parts(self, start)) - set(layout(self, start))):
+                asked = f"{self.questions_per_step} questions a step"
+                raise ValueError(
+                    f"questions.mix: parts {never} (from 0) get none of {asked}: ask more, or raise their share"
+                )
         return self
 
     @property

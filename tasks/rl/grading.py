@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tasks.curate.chain_steps import judge_chain, stays_wrong
+from tasks.curate.chain_steps import as_words, judge_chain, stays_wrong
 from tasks.curate.check_answer import answer_part, score
 from tasks.grade.format import thinking_of
 from tasks.grade.math.judge import GoldError
 from tasks.grade.reward import RewardBatch, Values, compute_rewards, term
-from tasks.rl.config import RewardWeights, first_step
+from tasks.rl.config import RewardWeights
+from tasks.rl.mix import first_step
 
 log = logging.getLogger(__name__)
 
@@ -59,22 +60,26 @@ def _judged(problem: Mapping[str, Any], response: str) -> float:
     return _verdicts[key]
 
 
-@term("steps", "1")
+@term("steps", "2")
 def steps(batch: RewardBatch) -> Values:
-    """1 where the think part computes, and all that it does not take back is true (`tasks.grade.steps`); else 0.
+    """1 where the think part computes the answer, and all that it does not put right is true; else 0.
 
     Accuracy alone leaves a chain free to end in a check that is not true: its answer is right all the same. DeepSeek-R1
-    rewards no process (section 4.2), for want of a judge that cannot be led astray; this one is arithmetic. A chain
-    without a computation has 0, so that silence is no way to be right.
+    rewards no process (section 4.2), for want of a judge that cannot be led astray; this one is arithmetic
+    (`tasks.grade.steps`). One of the true computations must come to the answer: `1 = 1` is no way to be right, nor is
+    silence.
     """
-    chains = [(prompt, _chain(text)) for prompt, text in zip(batch.prompts, batch.responses, strict=True)]
-    return np.array([float(_sound(prompt, chain)) for prompt, chain in chains])
+    chains = [(prompt, _chain(text), answer_part(text))
+              for prompt, text in zip(batch.prompts, batch.responses, strict=True)]  # fmt: skip
+    return np.array([float(_sound(*chain)) for chain in chains])
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _sound(prompt: str, chain: tuple[str, ...]) -> bool:
+def _sound(prompt: str, chain: tuple[str, ...], answer: str) -> bool:
     verdict = judge_chain(prompt, chain)
-    return "ok" in verdict.verdicts and not stays_wrong(chain, verdict)
+    true = [as_words(step) for step, each in zip(chain, verdict.verdicts, strict=True) if each == "ok"]
+    said = as_words(answer)
+    return bool(said) and any(said == step[-len(said) :] for step in true) and not stays_wrong(chain, verdict)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ from tasks.rl.evaluate import Examiner
 from tasks.rl.grading import Grader, Judge
 from tasks.rl.job import RlJob
 from tasks.rl.measures import Metrics, step_metrics
+from tasks.rl.mix import asked_parts
 from tasks.rl.passes import log_probs, without_mtp
-from tasks.rl.questions import asked_parts, read_questions
+from tasks.rl.questions import read_questions
 from tasks.rl.reference import Reference
 from tasks.rl.sampling import Asker, Sample, Seconds, Step
 from tasks.rl.watch import Watch

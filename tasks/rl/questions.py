@@ -7,12 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from model.data import BatchPlan
 from model.sample.pick import request_seed
-from tasks.rl.config import Questions, ReinforceConfig, first_step
+from tasks.rl.config import Questions, ReinforceConfig
+from tasks.rl.mix import layout, starts
 
 COLUMNS = ("id", "family", "level", "language", "category", "prompt", "gold", "checker", "tests", "rejected")
 """What graders and rollouts need of a problem; the file has `tokens` beside it."""
@@ -104,10 +104,10 @@ def _mixed(config: ReinforceConfig, step: int, places: Sequence[int], members: S
     """
     found = []
     for place in places:
-        row = _layout(config, step)
+        row = layout(config, step)
         wave, at = divmod(place, len(row))
         part, extra = row[at], wave > 0
-        before = sum(_layout(config, earlier).count(part) * (end - earlier) for earlier, end in _phases(config, step))
+        before = sum(layout(config, earlier).count(part) * (end - earlier) for earlier, end in _phases(config, step))
         drawn = before * (config.waves - 1) + (wave - 1) * row.count(part) if extra else before
         stream = PARTS + part + extra * len(members)
         plan = BatchPlan(len(members[part]), 1, request_seed(config.seed, stream))
@@ -115,21 +115,7 @@ def _mixed(config: ReinforceConfig, step: int, places: Sequence[int], members: S
     return found
 
 
-def asked_parts(config: ReinforceConfig, step: int) -> list[int]:
-    """Numbers of the parts of the mix that are asked at a step."""
-    return [n for n, part in enumerate(config.questions.mix) if step >= first_step(part.from_share, config.steps)]
-
-
-def _layout(config: ReinforceConfig, step: int) -> list[int]:
-    """The part of each of a step's questions: the parts that are asked by then, in order, by their shares."""
-    asked = asked_parts(config, step)
-    ends = np.cumsum([config.questions.mix[n].share for n in asked])
-    middles = (np.arange(config.questions_per_step) + 0.5) / config.questions_per_step * ends[-1]
-    return [asked[int(index)] for index in np.searchsorted(ends, middles)]
-
-
 def _phases(config: ReinforceConfig, step: int) -> list[tuple[int, int]]:
     """(first step, end) of each stretch before `step` in which the same parts are asked."""
-    starts = sorted({0, *(first_step(part.from_share, config.steps) for part in config.questions.mix)})
-    edges = [start for start in starts if start < step] + [step]
+    edges = [start for start in starts(config) if start < step] + [step]
     return list(pairwise(edges))

@@ -1,4 +1,4 @@
-"""What every training stage asks for in its config, and how it runs: a child process under torchrun, told of live.
+"""What every training stage asks for in its config, and how it runs: processes of its own, told of live.
 
 Layout and micro batch come from the machine (`Inputs.layout`): they change no result beyond rounding, so they are no
 part of a fingerprint.
@@ -168,6 +168,8 @@ def pass_on(report: Report, curves: Curves, training: Path, event: Event) -> Non
         report.progress(event["done"], event["total"], "steps")
     elif kind == "warning":
         report.warn(event["text"])
+    elif kind == "used":
+        report.cpu_seconds(event["cpu_seconds"])
 
 
 def _before(events: Path) -> list[Event]:

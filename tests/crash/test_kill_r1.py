@@ -35,6 +35,7 @@ SMALL = (
     "align.reinforce.steps=4",
     "align.reinforce.schedule.warmup_steps=2",
     "align.reinforce.held_out.problems=20",
+    "align.reinforce.questions.mix=[{categories=['math'], share=4}, {categories=['safety'], share=4, from_share=0.75}]",
     "distill.large.pretrain.recipe.tokens=40000",
     "distill.small.pretrain.recipe.tokens=40000",
     "distill.control.steps=3",

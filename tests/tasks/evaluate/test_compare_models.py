@@ -40,7 +40,8 @@ def decision(folder: Path, candidate: dict[str, Any], champion: dict[str, Any] |
     given = {"candidate": answers(tables, "new", candidate)}
     if champion is not None:
         given["champion"] = answers(tables, "old", champion)
-    settings = {"candidate": "m@2", "champion": "m@1" if champion is not None else "", "min_questions": 4, **config}
+    few = {"min_questions": 4, "min_clusters": 2}
+    settings = {"candidate": "m@2", "champion": "m@1" if champion is not None else "", **few, **config}
     inputs = Inputs(tables=given, partitions=("m@2.m@1",))
     return pl.concat(list(compare_models(CompareModelsConfig.model_validate(settings), inputs, Notes())))
 
@@ -87,7 +88,7 @@ def test_the_difference_is_paired_by_question_and_suites_count_alike(tmp_path: P
         (SAFE, SAFE, False, "no capability suite"),
         ({"math": verdicts(1, 1, 1), **SAFE}, {"math": verdicts(0, 0, 0), **SAFE}, False, "only 3 questions"),
         ({"math": verdicts(1, 1, 1, 1, 1), "code": verdicts(1), **SAFE},
-         {"math": verdicts(0, 0, 0, 0, 0), "code": verdicts(0), **SAFE}, False, "not better beyond .*inf"),
+         {"math": verdicts(0, 0, 0, 0, 0), "code": verdicts(0), **SAFE}, True, "better: .1.0000"),
         ({"math": verdicts(0), **SAFE}, None, True, "no champion yet"),
         ({"math": verdicts(0)}, None, False, "no safety suite that the candidate has answered"),
         ({"math": verdicts(1)}, {"code": verdicts(1)}, False, "no capability suite"),
@@ -110,3 +111,12 @@ def test_a_slack_on_safety_is_the_operators_choice(tmp_path: Path) -> None:
     old = {"math": verdicts(0, 0, 0, 0), **SAFE}
     assert decision(tmp_path, new, old, safety_slack=0.0625)["taken"].all()
     assert not decision(tmp_path, new, old, safety_slack=0.06)["taken"].any()
+
+
+def test_two_questions_without_spread_are_no_certainty(tmp_path: Path) -> None:
+    same = verdicts(*([0.5] * 40))
+    found = decision(tmp_path, {"math": same, "mine": verdicts(1, 1), **SAFE},
+                     {"math": same, "mine": verdicts(0, 0), **SAFE}, min_clusters=10)  # fmt: skip
+    assert not found["taken"].any()
+    assert "not better beyond its interval: +0.0000" in found["reason"][0]
+    assert found.filter(suite="mine")["difference"].to_list() == [1.0], "told all the same"

@@ -49,6 +49,11 @@ def test_every_sample_is_a_row(model: Path, tmp_path: Path) -> None:
     assert (list(again.tokens), again.text, again.finish) == (row["tokens"], row["response"], row["finish"])
     assert set(rows["finish"]) <= {"stop", "length"}
     assert row["tokens"]
+    # A chat template may have opened the thinking: of a text that was cut off no number in its midst is the answer.
+    cut = rows.filter((pl.col("finish") == "length") & ~pl.col("response").str.contains(r"</think>|</answer>|boxed"))
+    assert cut.height > 5
+    assert set(cut["answer"]) == {""}
+    assert set(cut["reason"]) == {"no answer"}
 
 
 def test_samples_and_scores_do_not_depend_on_batch_or_order(model: Path, tmp_path: Path) -> None:

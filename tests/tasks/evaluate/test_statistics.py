@@ -120,3 +120,10 @@ def test_all_right_and_all_wrong_still_have_a_width() -> None:
     assert mean_interval([1.0]).low < 0.3
     with pytest.raises(ValueError, match="no questions"):
         mean_interval([])
+
+
+@pytest.mark.parametrize("k", [3, 5, 7, 10])
+def test_equal_values_that_are_no_binary_fractions_are_no_certainty(k: int) -> None:
+    for count in range(2, 31):
+        found = mean_interval([1 / k] * count)
+        assert found.high - found.low > 0.05

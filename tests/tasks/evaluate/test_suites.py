@@ -11,7 +11,7 @@ import pytest
 from tasks.curate.check_answer import answer_part
 from tasks.curate.make_problems import STAGE as MAKE_PROBLEMS
 from tasks.curate.make_problems import MakeProblemsConfig
-from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, can_judge, grade, votes
+from tasks.evaluate.grading import IFEVAL, PREFERENCE, PROGRAMS, Graded, can_judge, grade, votes
 from tasks.evaluate.questions import Question, load_examples, load_questions
 from tasks.evaluate.suites import SUITES, Shots, Suite
 from tasks.stage import Inputs, SourceFile
@@ -143,6 +143,9 @@ def test_equal_answers_have_one_vote() -> None:
     assert [g.correct for g in graded] == [True, False, True, False, False, False, False, False]
     assert votes(asked, graded) == [0, 1, 0, 1, None, 1, 2, None]
     assert votes(question("", "stdio"), graded) == [None] * 8
+    letters = [Graded(text in ("C", "(C)"), "", text) for text in ("C", "(C)", "B", "(B)", "B.")]
+    assert votes(question("C", "choice"), letters) == [0, 0, 1, 1, 1], "wrong ones are pooled as right ones are"
+    assert votes(question("", "list"), [Graded(False, "", text) for text in ("3, 1", "3 1", "31")]) == [0, 0, 1]
 
 
 def test_letters_by_letter_or_by_text() -> None:

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from model.tokenizer import Tokenizer
 from tasks.curate.check_answer import answer_part, is_refusal
 from tasks.rl import rollouts
-from tasks.rl.config import Questions, ReinforceConfig, RewardWeights, WatchOptions, first_step
+from tasks.rl.config import Questions, ReinforceConfig, RewardWeights, WatchOptions
 from tasks.rl.grading import Grader
+from tasks.rl.mix import first_step
 from tasks.rl.questions import by_share, draw, parts, read_questions
 from tasks.rl.watch import Watch
 from tasks.train.corpora import lay_out_question
@@ -231,3 +232,11 @@ def test_a_preference_that_rises_while_the_pass_rate_falls_is_told() -> None:
     assert said(falling, [0.4] * 5) == []
     assert said([0.5] * 5, rising) == []
     assert said(falling, rising, asked=2) == [], "other prompts came in: looks before them do not count"
+
+
+def test_a_part_that_no_step_asks_is_an_error() -> None:
+    mix = [{"families": ["sums"], "share": 4}, {"families": ["facts"], "share": 1, "from_share": 0.75},
+           {"families": ["harmful"], "share": 12, "from_share": 0.75}]  # fmt: skip
+    ReinforceConfig.model_validate({"questions_per_step": 16, "questions": {"mix": mix}})
+    with pytest.raises(ValueError, match=r"parts \[1\] .* none of 8 questions a step"):
+        ReinforceConfig.model_validate({"questions_per_step": 8, "questions": {"mix": mix}})

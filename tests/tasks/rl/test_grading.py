@@ -35,6 +35,8 @@ def test_a_reward_is_the_weighted_sum_of_its_terms() -> None:
         ("9 + 2 = 11\n检验：11 - 2 = 8", 0),
         ("9 + 2 = 12\nWait, that is wrong.\n9 + 2 = 11", 1),
         ("9 + 2 = 12\nWait, that is wrong.", 0),  # nothing that is true is left
+        ("9 = 9\n9 + 2 = 12\nWait, that is wrong.", 0),  # nor put right
+        ("1 = 1", 0),  # true, and nothing to do with the answer
         ("The answer is clear.", 0),
         ("", 0),
     ],
@@ -43,7 +45,7 @@ def test_steps_are_rewarded_where_every_computation_is_true(chain: str, value: f
     grades = Grader(RewardWeights(accuracy=0, format=0, steps=0.5), {}).grade(
         [{**PROBLEM, "prompt": "9 + 2 =", "gold": "11"}], [f"<think>\n{chain}\n</think>\n<answer>11</answer>"]
     )
-    assert grades.terms["steps@1"].tolist() == [value]
+    assert grades.terms["steps@2"].tolist() == [value]
     assert grades.total.tolist() == [0.5 * value]
 
 

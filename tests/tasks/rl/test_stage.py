@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -66,18 +67,9 @@ class Killer(Listener):
 
 
 def children() -> list[int]:
-    """Workers started by this process's torchrun."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().decode().split("\0")
-            agent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            mine = int(Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[1]) == os.getpid()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if mine and "tasks.rl.worker" in command:
-            found.append(int(folder.name))
-    return sorted(found)
+    """Workers of this process's training: grandchildren of its zygote."""
+    (zygote,) = (child for child in psutil.Process().children() if "model.train.zygote" in child.cmdline())
+    return sorted(rank.pid for agent in zygote.children() for rank in agent.children())
 
 
 def run_to_the_end(config: ReinforceConfig, inputs: Inputs, kills: list[int]) -> tuple[Any, pl.DataFrame, Listener]:
