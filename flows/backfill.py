@@ -7,10 +7,11 @@ reused, so the same call again resumes what the last one left.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+import mlflow
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
@@ -29,7 +30,7 @@ from flows.runner import Runner
 from flows.settings import Settings
 from flows.triggers import announce
 from tasks.stage import StageConfig
-from warehouse.lineage import ArtifactRef
+from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.tables import TableNotFoundError, Tables
 
 MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
@@ -87,7 +88,7 @@ def backfill(config: BackfillConfig) -> list[str] | State[Any]:
     months = months_between(config.first, config.last)
     configs = configs_of(config, months)
     if config.dry_run:
-        outcomes = [_planned(config, month, configs[month]) for month in months]
+        outcomes = _planned(config, configs)
     else:
         tables = warehouse_tables()
         before = {name: tables.view(name).parts[0][0] for name in tables.names()}
@@ -96,7 +97,8 @@ def backfill(config: BackfillConfig) -> list[str] | State[Any]:
         refs = [ArtifactRef(**ref) for outcome in outcomes for ref in outcome.made]
         for outcome in outcomes:
             outcome.changed = _changed(tables, before, outcome)
-        announce(ref for ref in refs if _differs(tables, before, ref))
+        mlflow.set_tracking_uri(Settings().mlflow_tracking_uri())
+        announce(Lineage(tables), refs, changed=lambda ref: _differs(tables, before, ref))
     shown = [
         {k: v for k, v in asdict(o).items() if k != "made"} | {"returned": ", ".join(o.returned)} for o in outcomes
     ]
@@ -118,7 +120,7 @@ def backfill_from_shell(config: BackfillConfig) -> None:
     # A mistake ends here, before a server starts.
     configs = configs_of(config, months_between(config.first, config.last))
     if config.dry_run:  # needs no server
-        out.print(_as_table([_planned(config, month, configs[month]) for month in configs]))
+        out.print(_as_table(_planned(config, configs)))
         return
     try:
         with from_shell():
@@ -142,16 +144,23 @@ def configs_of(config: BackfillConfig, months: Iterable[str]) -> dict[str, Any]:
     return {m: configured(config.flow, profile, [*settings, f"months={[m]!r}"], config.paths) for m in months}
 
 
-def _planned(config: BackfillConfig, month: str, flow_config: Any) -> Outcome:
-    runner = Runner(Settings(), dry=True)
-    try:
-        entry(config.flow).stages(runner, flow_config)
-    except (ConfigError, LookupError, OSError) as error:
-        return Outcome(month, "failed", f"{type(error).__name__}: {error}")
-    out.print(f"[bold]{month}[/]")
-    print_plan(runner.calls)
-    cached = sum(call.state == "cached" for call in runner.calls)
-    return Outcome(month, "planned", computed=len(runner.calls) - cached, reused=cached)
+def _planned(config: BackfillConfig, configs: Mapping[str, Any]) -> list[Outcome]:
+    """What each month would run, from what the tables hold now; behind one that changes that is not the last word."""
+    outcomes, changes = list[Outcome](), False
+    for month, flow_config in configs.items():
+        runner = Runner(Settings(), dry=True)
+        try:
+            entry(config.flow).stages(runner, flow_config)
+        except Exception as error:  # noqa: BLE001 one bad month does not stop the others, as in a backfill
+            outcomes.append(Outcome(month, "failed", f"{type(error).__name__}: {error}"))
+            continue
+        out.print(f"[bold]{month}[/]")
+        print_plan(runner.calls)
+        cached = sum(call.state == "cached" for call in runner.calls)
+        reason = "as things stand: a month before it changes what it reads" if changes else ""
+        outcomes.append(Outcome(month, "planned", reason, computed=len(runner.calls) - cached, reused=cached))
+        changes = changes or cached < len(runner.calls) or bool(runner.stale)
+    return outcomes
 
 
 def _changed(tables: Tables, before: dict[str, int], outcome: Outcome) -> str:
@@ -170,7 +179,9 @@ def _rows(tables: Tables, name: str, version: int | None, month: str) -> int:
 
 def _differs(tables: Tables, before: dict[str, int], ref: ArtifactRef) -> bool:
     """Whether a table's partitions hold other files than they did."""
-    if ref.kind != "table" or ref.name not in before:
+    if ref.kind != "table":
+        return False
+    if ref.name not in before:
         return True
     try:
         old = tables.view(ref.name, before[ref.name], ref.partitions)

@@ -20,13 +20,11 @@ from prefect.client.orchestration import get_client
 
 from flows.catalogue import entry
 from flows.commands import out, warehouse_tables
-from flows.config import ConfigError
 from flows.errors import user_errors
 from flows.runner import ON_CALL, Call, Runner
 from flows.settings import Settings
 from flows.triggers import BACKFILL
 from warehouse.lineage import Lineage
-from warehouse.tables import TableNotFoundError
 
 POLL_SECONDS = 0.1
 
@@ -106,8 +104,8 @@ def _unchanged(flow: str, month: str, config: Any) -> Outcome | None:
     runner, started = Runner(Settings(), dry=True), time.monotonic()
     try:
         returned = entry(flow).stages(runner, config)
-    except (ConfigError, LookupError, OSError, TableNotFoundError):
-        return None  # its process runs into the same, and lists it
+    except Exception:  # noqa: BLE001 its process runs into the same, and lists it: one bad month stops no other
+        return None
     if runner.stale or any(call.state != "cached" for call in runner.calls):
         return None
     return Outcome(month, "unchanged", returned=[str(ref) for ref in returned], made=_last_made(runner.calls),

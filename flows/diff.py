@@ -50,13 +50,16 @@ def compare(lineage: Lineage, first: str, second: str, samples: int = 3) -> dict
 
 
 def artifacts(lineage: Lineage, lefts: Sequence[Call], rights: Sequence[Call], samples: int) -> dict[str, Any]:
-    """Two artifacts: the newest call of each tells config, inputs and code; rows are those of all its partitions."""
+    """Two artifacts: the first calls that differ tell config, inputs and code; rows are those of all partitions."""
     calls = {call["fingerprint"]: call for call in lineage.calls().iter_rows(named=True)}
-    left, right = lefts[-1], rights[-1]
+    sides = [{part: call for call in side for part in call["partitions"]} for side in (lefts, rights)]
+    there = [part for part in sides[0] if part in sides[1]]
+    parted = [part for part in there if sides[0][part]["digest"] != sides[1][part]["digest"]]
+    left, right = (side[(parted or there)[0]] for side in sides) if there else (lefts[-1], rights[-1])
     if left["kind"] != right["kind"]:
         kinds = " and ".join(f"{ref_of(call)} is a {call['kind']}" for call in (left, right))
         raise ValueError(f"{kinds}: compare two of one kind")
-    same = [c["digest"] for c in lefts] == [c["digest"] for c in rights]
+    same = bool(there) and sides[0].keys() == sides[1].keys() and not parted
     told = {
         "kind": "artifacts",
         "left": _identity(left),
@@ -126,25 +129,32 @@ def _stages(run_id: str) -> list[dict[str, str]]:
         return listed
     nested = mlflow.search_runs(search_all_experiments=True, output_format="list", order_by=["start_time ASC"],
                                 filter_string=f"tags.mlflow.parentRunId = '{run_id}'")  # fmt: skip
-    return [{"stage": r.data.tags.get("stage", ""), "fingerprint": r.data.tags.get("fingerprint", ""), "writes": ""}
-            for r in nested]  # fmt: skip
+    return [{"stage": r.data.tags.get("stage", ""), "fingerprint": r.data.tags.get("fingerprint", ""),
+             "writes": _partitions(r.info.run_name or "")} for r in nested]  # fmt: skip
+
+
+def _partitions(run_name: str) -> str:
+    """Those in the name of a stage's run, as they stand behind an artifact's."""
+    parts = run_name.partition(" ")[2]
+    return "" if parts == "all" else f"[{parts}]"
 
 
 def _aligned(left: list[dict[str, str]], right: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """Calls of the same stage and turn side by side, in the order of the left run, then what the right alone has."""
+    """Calls of the same stage, partitions and turn side by side, in the order of the left run, then of the right."""
     turns = [_by_turn(stages) for stages in (left, right)]
     for key in dict.fromkeys((*turns[0], *turns[1])):
         a, b = (side.get(key, {}) for side in turns)
-        yield {"stage": key[0], "turn": key[1], "left": a.get("fingerprint"), "right": b.get("fingerprint"),
+        yield {"stage": key[0], "turn": key[2], "left": a.get("fingerprint"), "right": b.get("fingerprint"),
                "writes": [a.get("writes"), b.get("writes")]}  # fmt: skip
 
 
-def _by_turn(stages: list[dict[str, str]]) -> dict[tuple[str, int], dict[str, str]]:
-    counted = Counter[str]()
-    found: dict[tuple[str, int], dict[str, str]] = {}
+def _by_turn(stages: list[dict[str, str]]) -> dict[tuple[str, str, int], dict[str, str]]:
+    counted = Counter[tuple[str, str]]()
+    found: dict[tuple[str, str, int], dict[str, str]] = {}
     for stage in stages:
-        counted[stage["stage"]] += 1
-        found[stage["stage"], counted[stage["stage"]]] = stage
+        key = (stage["stage"], stage["writes"].partition("[")[2])
+        counted[key] += 1
+        found[*key, counted[key]] = stage
     return found
 
 

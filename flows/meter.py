@@ -35,17 +35,24 @@ class Rapl:
     def __init__(self, root: Path = POWERCAP) -> None:
         """Find the readable packages (`intel-rapl:0`, not its sub-domains) below `root`."""
         self.packages = [p for p in sorted(root.glob("intel-rapl:*")) if p.name.count(":") == 1 and _readable(p)]
-        self._start = [self._joules(p, "energy_uj") for p in self.packages]
+        self._last = [self._joules(p, "energy_uj") for p in self.packages]
+        self._spent = 0.0
 
     def joules(self) -> float | None:
-        """Energy since the start; None where no counter can be read. A counter that wrapped once is understood."""
+        """Energy since the start; None where no counter can be read.
+
+        To be asked again and again: a counter wraps within the hour, and that it did so twice since the last time
+        cannot be seen.
+        """
         if not self.packages:
             return None
-        spent = 0.0
-        for package, start in zip(self.packages, self._start, strict=True):
-            now = self._joules(package, "energy_uj")
-            spent += now - start if now >= start else now - start + self._joules(package, "max_energy_range_uj")
-        return spent
+        for index, package in enumerate(self.packages):
+            before, now = self._last[index], self._joules(package, "energy_uj")
+            self._spent += (
+                now - before if now >= before else now - before + self._joules(package, "max_energy_range_uj")
+            )
+            self._last[index] = now
+        return self._spent
 
     @staticmethod
     def _joules(package: Path, name: str) -> float:
@@ -107,15 +114,16 @@ class Meter:
         self.prices, self.rapl, self.gpus = prices, rapl or Rapl(), gpus or Nvml()
         self._worked: list[float] = []
         self._done = threading.Event()
-        self._sampler = threading.Thread(target=_sample, args=(self.gpus, self._worked, self._done), daemon=True)
+        asked = (self.rapl, self.gpus, self._worked, self._done)
+        self._sampler = threading.Thread(target=_sample, args=asked, daemon=True)
         weakref.finalize(self, self._done.set)  # a call that fails is never read
-        if self.gpus.devices:
+        if self.rapl.packages or self.gpus.devices:
             self._sampler.start()
 
     def read(self, cpu_seconds: float) -> Reading:
         """Stop; `cpu_seconds` is the call's CPU time, for the estimate."""
         self._done.set()
-        if self.gpus.devices:
+        if self.rapl.packages or self.gpus.devices:
             self._sampler.join()
         gpu_seconds = sum(self._worked)
         joules, method = self.rapl.joules(), "rapl"
@@ -129,13 +137,14 @@ class Meter:
         return Reading(gpu_seconds, joules, method)
 
 
-def _sample(gpus: Nvml, worked: list[float], done: threading.Event) -> None:
-    """Add to `worked`, once a second and at the end, the seconds that GPUs have worked."""
+def _sample(rapl: Rapl, gpus: Nvml, worked: list[float], done: threading.Event) -> None:
+    """Add to `worked`, once a second and at the end, the seconds that GPUs have worked; let `rapl` see each wrap."""
     last, ended = time.monotonic(), False
     while not ended:
         ended = done.wait(SAMPLE_SECONDS)
         now = time.monotonic()
         worked.append(gpus.working() * (now - last))
+        rapl.joules()
         last = now
 
 

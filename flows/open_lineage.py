@@ -10,10 +10,13 @@ import json
 import logging
 import re
 import urllib.request
+from base64 import b64encode
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 PRODUCER = "https://pypi.org/project/rigor"
@@ -32,13 +35,25 @@ def emit(target: str, records: Sequence[dict[str, Any]], warehouse: str) -> None
             with Path(target).open("a") as file:
                 file.write(line + "\n")
             return
-        request = urllib.request.Request(  # noqa: S310 http(s) alone, checked above
-            target, line.encode(), {"Content-Type": "application/json"}
-        )
+        address, headers = urlsplit(target), {"Content-Type": "application/json"}
+        if address.username is not None:
+            login = f"{unquote(address.username)}:{unquote(address.password or '')}"
+            headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        url = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+        request = urllib.request.Request(url, line.encode(), headers)  # noqa: S310 http(s) alone, checked above
         urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
     except (OSError, HTTPException, ValueError) as error:
-        shown = re.sub(r"//[^/@]*@", "//", target.partition("?")[0])  # without the key that may be in it
-        logging.getLogger(__name__).warning("OpenLineage event not delivered to %s: %s", shown, error)
+        # Without the password and key that may be in it; the error's own text may quote them.
+        shown = re.sub(r"//.*@", "//", target.partition("?")[0])
+        logging.getLogger(__name__).warning("OpenLineage event not delivered to %s: %s", shown, _kind(error))
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without the address."""
+    if isinstance(error, HTTPError):
+        return f"the server answers {error.code}"
+    reason = error.reason if isinstance(error, URLError) and isinstance(error.reason, OSError) else error
+    return type(reason).__name__
 
 
 def event(records: Sequence[dict[str, Any]], warehouse: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def flow_run(name: str, config: BaseModel) -> Iterator[Runner]:
         runner = Runner(settings)
         yield runner
         runner.summarise(run.info.run_id)
-    announce_run(call.ref for call in runner.calls if call.ref is not None and call.state == "done")
+    announce_run(runner.lineage, (call.ref for call in runner.calls if call.ref is not None))
 
 
 def open_mlflow(settings: Settings, experiment: str) -> None:

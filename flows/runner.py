@@ -32,7 +32,7 @@ from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
 from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_batches, log_config, log_dataset, metrics_of
-from flows.triggers import retry_policy, training_slot
+from flows.triggers import ANNOUNCED, retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
 from warehouse.fingerprint import canonical, fingerprint
@@ -325,6 +325,7 @@ class Runner:
     ) -> None:
         log_config(run_id, config)
         tags = {"fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "git_sha": git_sha(),
+                ANNOUNCED: "no",
                 "prefect_task_run": str(task_run.id or ""),
                 "prefect_task_run_url": str(task_run.ui_url or "")}  # fmt: skip
         mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])

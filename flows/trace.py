@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,17 @@ def trace(target: str, direction: str, form: str, limits: Limits, to: Path | Non
     Raises:
         LookupError: no such row, artifact or model.
     """
-    found = Walk(Lineage(warehouse_tables()), limits).trace(target, direction)
+    walk = Walk(Lineage(warehouse_tables()), limits)
+    found = walk.trace(target, direction)
     if form == "text":
         text = "\n".join(lines(found)) + "\n"
         if to is None:
             out.print(text, end="", highlight=False)
     elif form == "json":
-        text = json.dumps({**as_json(found), "bytes": list(_checked(found, crawl))}, indent=2, default=str) + "\n"
+        text = (
+            json.dumps({**as_json(found), "bytes": list(_checked(found, crawl, walk.calls))}, indent=2, default=str)
+            + "\n"
+        )
     else:
         text = picture(found)
     if to is not None:
@@ -47,7 +51,7 @@ def trace(target: str, direction: str, form: str, limits: Limits, to: Path | Non
     elif form != "text":
         sys.stdout.write(text)
     if form == "text":
-        for sentence in dict.fromkeys(map(_sentence, _checked(found, crawl))):
+        for sentence in dict.fromkeys(map(_sentence, _checked(found, crawl, walk.calls))):
             out.print(sentence, highlight=False)
 
 
@@ -122,7 +126,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
 
 
-def _checked(found: Trace, crawl: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+def _checked(
+    found: Trace, crawl: Sequence[str] | None, calls: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
     """For each crawl record of the walk: where its bytes lie, and whether they are the page."""
     records = [node for node in found.rows() if node.artifact.startswith("crawl_records@")]
     if not records:
@@ -133,19 +139,25 @@ def _checked(found: Trace, crawl: Sequence[str] | None) -> Iterator[dict[str, An
     from tasks.mine.warc_records import read_record_at
 
     places = tuple(crawl or [str(Settings().absolute_home() / "sample-crawl" / "crawl")])
+    read = {node.fingerprint: ReadWarcConfig.model_validate_json(calls[node.fingerprint]["config"]) for node in records}
+    files, missing = {}, f"in {', '.join(places)}"
     try:
-        files = {Path(path).name: path for path in expand(places)}
-    except (FileNotFoundError, ValueError):
-        files = {}
-    limits = ReadWarcConfig()
+        private = any(limits.allow_private_hosts for limits in read.values())
+        files = {Path(path).name: path for path in expand(places, allow_private_hosts=private)}
+    except (OSError, ValueError) as error:
+        missing = f"to be had ({error})"
     for node in records:
-        row = node.facts
+        row, limits = node.facts, read[node.fingerprint]
         verdict = {"row": row["id"], **{k: row[k] for k in ("source_file", "offset", "length", "digest")},
-                   "file": files.get(row["source_file"]), "same": None, "places": places}  # fmt: skip
+                   "file": files.get(row["source_file"]), "same": None, "places": places,
+                   "why": f"{row['source_file']} is not {missing}; name its folder with --crawl"}  # fmt: skip
         if verdict["file"]:
             try:
-                record = read_record_at(verdict["file"], row["offset"], row["length"], limits)
+                record = read_record_at(verdict["file"], row["offset"], row["length"], limits,
+                                        allow_private_hosts=limits.allow_private_hosts)  # fmt: skip
                 verdict["same"] = record_digest(record, limits) == row["digest"]
+            except OSError as error:
+                verdict["why"] = f"{verdict['file']} could not be read: {error}"
             except LookupError:  # a file of that name without such a record: cut off, or another crawl's
                 verdict["same"] = False
         yield verdict
@@ -153,8 +165,7 @@ def _checked(found: Trace, crawl: Sequence[str] | None) -> Iterator[dict[str, An
 
 def _sentence(verdict: dict[str, Any]) -> str:
     if verdict["same"] is None:
-        return (f"bytes not checked: {verdict['source_file']} is not in {', '.join(verdict['places'])};"
-                " name its folder with --crawl")  # fmt: skip
+        return f"bytes not checked: {escape(verdict['why'])}"
     says = "[green]are the page[/]" if verdict["same"] else "[bold red]are NOT the page[/]"
     return (f"{escape(str(verdict['file']))}\n  {verdict['length']:,} bytes at {verdict['offset']:,}:"
             f" their digest says they {says}")  # fmt: skip

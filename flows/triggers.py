@@ -11,11 +11,12 @@ Deployment triggers (`prefect.yaml`) and automations of the operator's own liste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
+import mlflow
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.events import emit_event
@@ -24,26 +25,36 @@ from prefect.tasks import exponential_backoff
 
 from tasks.mine.warc_open import BlockedAddressError, is_remote
 from tasks.stage import SourceFile
-from warehouse.lineage import ArtifactRef
+from warehouse.lineage import ArtifactRef, Lineage
 
 COMMITTED = "rigor.committed"
 TRAINING = "rigor-training"
 """Global concurrency limit that a stage holds while it makes a model; `rigor deploy` creates it."""
 BACKFILL = "backfill"
 """Tag of the runs of a backfill, which tells of what it made once, when it ends."""
+ANNOUNCED = "announced"
+"""Tag of a stage call's MLflow run: whether an event told of what it made; `no` at first."""
 RETRIES = 4
 FIRST_RETRY_SECONDS = 10.0
 JITTER = 0.5
 
 
-def announce(made: Iterable[ArtifactRef]) -> None:
-    """Emit one event for each table and model among `made`, at its newest version.
+def announce(
+    lineage: Lineage, made: Iterable[ArtifactRef], changed: Callable[[ArtifactRef], bool] = lambda _: False
+) -> None:
+    """Emit one event for each table and model of which an artifact in `made` is untold, or `changed`.
 
     Called when a flow run has ended well, not at each commit: a mine of twelve months must start one training, and
-    that after its last month.
+    that after its last month. What a failed or killed run made is told by the run that ends what that one began: the
+    MLflow run of each stage call says by a tag whether it was told.
     """
-    newest = {(ref.kind, ref.name): ref for ref in made}
-    for (kind, name), ref in newest.items():
+    last = {(ref.name, ref.partitions): ref for ref in made}
+    found = mlflow.search_runs(search_all_experiments=True, output_format="list",
+                               filter_string=f"tags.{ANNOUNCED} = 'no'")  # fmt: skip
+    untold = {run.info.run_id for run in found}
+    told = {ref.fingerprint: str(lineage.call_of(ref)["mlflow_run"]) for ref in last.values()}
+    new = [ref for ref in last.values() if told[ref.fingerprint] in untold or changed(ref)]
+    for (kind, name), ref in {(ref.kind, ref.name): ref for ref in new}.items():
         emit_event(
             COMMITTED,
             resource={
@@ -53,11 +64,14 @@ def announce(made: Iterable[ArtifactRef]) -> None:
             },
         )  # fmt: skip
 
+    for run_id in sorted(untold & set(told.values())):
+        mlflow.MlflowClient().set_tag(run_id, ANNOUNCED, "yes")
 
-def announce_run(made: Iterable[ArtifactRef]) -> None:
+
+def announce_run(lineage: Lineage, made: Iterable[ArtifactRef]) -> None:
     """`announce`, unless this run is one of a backfill."""
     if BACKFILL not in flow_run.tags:
-        announce(made)
+        announce(lineage, made)
 
 
 @contextmanager

@@ -94,10 +94,12 @@ class Lineage:
         """The stage calls that a text stands for, [] where it is none.
 
         The text is `name@version` (what that version added), a name (what its newest version holds), or a
-        fingerprint, of which 12 digits are enough.
+        fingerprint, of which 12 digits are enough. Where a version holds a part of what a call wrote, its `partitions`
+        are those; `[…]` after a name asks for some alone.
         """
         calls = self.calls()
-        name, _, version = text.partition("[")[0].partition("@")
+        text, _, chosen = text.removesuffix("]").partition("[")
+        name, _, version = text.partition("@")
         named = calls.filter(pl.col("name") == name)
         if named.is_empty():
             found = calls.filter(pl.col("fingerprint").str.starts_with(text)) if len(text) >= 12 else calls.clear()
@@ -106,13 +108,20 @@ class Lineage:
             return []
         found = named.filter(pl.col("version") == int(version)) if version else named.clear()
         is_table = named.row(-1, named=True)["kind"] == "table"
-        if version and (found.height or not is_table):
-            return found.to_dicts()[-1:]
         if not is_table:
-            return named.to_dicts()[-1:]
-        prints = {ref.fingerprint for ref in self.held(name, int(version) if version else None)}
-        holds = named.filter(pl.col("fingerprint").is_in(prints))
-        return holds.unique("fingerprint", keep="last", maintain_order=True).to_dicts()
+            return (found if version else named).to_dicts()[-1:]
+        holds: dict[str, list[str]] = {}
+        if found.height:
+            newest = ref_of(found.row(-1, named=True))
+            holds[newest.fingerprint] = list(newest.partitions)
+        else:
+            for ref in self.held(name, int(version) if version else None):
+                holds.setdefault(ref.fingerprint, []).extend(ref.partitions)
+        if chosen:
+            holds = {print_: [p for p in parts if p in chosen.split(",")] for print_, parts in holds.items()}
+        held = named.filter(pl.col("fingerprint").is_in([print_ for print_, parts in holds.items() if parts]))
+        found = held.unique("fingerprint", keep="last", maintain_order=True)
+        return [call | {"partitions": holds[call["fingerprint"]]} for call in found.iter_rows(named=True)]
 
     def held(self, name: str, version: int | None = None) -> tuple[ArtifactRef, ...]:
         """What a version of a table holds (the newest by default), one artifact a partition; () where there is none."""

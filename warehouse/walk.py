@@ -108,7 +108,7 @@ class Walk:
             LookupError: nothing has this name or id, or several rows have it.
         """
         self.found, self._used, self._missing = Trace(), set(), {}
-        first = [self._artifact(call, 0) for call in self.lineage.called(target)] or [self._row_of(target)]
+        first = [self._artifact(call, 0) for call in self._called(target)] or [self._row_of(target)]
         self.found.nodes = {node.key: node for node in first}
         self.found.start = tuple(self.found.nodes)
         for way in ("up", "down") if direction == "both" else (direction,):
@@ -125,9 +125,13 @@ class Walk:
                 self._note(problem)
         return self.found
 
+    def _called(self, text: str) -> list[Call]:
+        """The calls that a text stands for, with all that they wrote."""
+        return [self.calls[call["fingerprint"]] for call in self.lineage.called(text)]
+
     def _row_of(self, text: str) -> Node:
         where, _, row = text.rpartition(":")
-        among = self.lineage.called(where) if where else list(self.calls.values())
+        among = self._called(where) if where else list(self.calls.values())
         if len(row) >= 6 and set(row) <= set(hexdigits.lower()):
             for call in reversed(among):
                 rows = self._rows(call).beginning(row) if call["kind"] == "table" else []
@@ -197,8 +201,8 @@ class Walk:
             for row in found:
                 node = self._row(user, row, depth)
                 yield from ((node, Edge(by_id[p].key, node.key, "row")) for p in row["parents"] if p in by_id)
-            if not found:
-                yield from self._rejections(user, by_id, depth)
+            lived = {parent for row in found for parent in row["parents"]}
+            yield from self._rejections(user, {key: row for key, row in by_id.items() if key not in lived}, depth)
         yield from ((node, Edge(row.key, node.key, "beside"))
                     for node in self._written_beside(call, "model", depth) for row in rows)  # fmt: skip
 
@@ -240,7 +244,7 @@ class Walk:
         return [self._artifact(other, depth) for other in same if other["kind"] == kind != call["kind"]]
 
     def _rejections(self, user: Call, rows: dict[str, Node], depth: int) -> Iterable[tuple[Node, Edge]]:
-        if user["rejected"] == 0 or not self.lineage.tables.exists("quarantine"):
+        if not rows or user["rejected"] == 0 or not self.lineage.tables.exists("quarantine"):
             return
         view = self.lineage.tables.view("quarantine", partitions=[user["fingerprint"]])
         if not view.paths:

@@ -167,7 +167,8 @@ def _inflates_to_record(member: bytes) -> bool:
 def _zstd_frame(stored: Window, limits: Limits) -> Frame:
     """A zstd file as one stream: its positions are those of the inflated file, and damage ends it."""
     frame = Frame(0, Window(None), gzip=False)
-    reader = ZstdReader(_Readable(stored))
+    source = _Readable(stored)
+    reader = ZstdReader(source)
     produced = 0
 
     def read(size: int) -> bytes:
@@ -175,6 +176,8 @@ def _zstd_frame(stored: Window, limits: Limits) -> Frame:
         try:
             data = bytes(reader.read(size)) if not frame.error else b""
         except (OSError, ValueError):
+            if source.failed is not None:
+                raise source.failed from None
             frame.error = "bad zstd frame"
             return b""
         produced += len(data)
@@ -191,9 +194,15 @@ class _Readable:
 
     def __init__(self, stored: Window) -> None:
         self._stored = stored
+        self.failed: Exception | None = None
+        """Why its storage could not be read: no damage of the file."""
 
     def read(self, size: int = STEP_BYTES) -> bytes:
-        data = self._stored.peek(size)
+        try:
+            data = self._stored.peek(size)
+        except Exception as error:
+            self.failed = error
+            raise
         self._stored.skip(len(data))
         return data
 

@@ -18,6 +18,8 @@ import fsspec
 
 CHUNK_BYTES = 1 << 20
 REMOTE = ("s3://", "https://", "http://")
+BUSY = (408, 425, 429)
+"""Answers below 500 after which the same request may be tried again."""
 
 
 class BlockedAddressError(OSError):
@@ -84,13 +86,15 @@ def open_stream(path: str, *, start: int = 0, allow_private_hosts: bool = False)
 
 @contextmanager
 def _clear_errors(path: str) -> Iterator[None]:
-    """Say what fsspec hides behind FileNotFoundError: a refused address, a host that is not reached."""
+    """Say what fsspec hides behind FileNotFoundError: a refused address, a host that is not reached or is busy."""
     try:
         yield
     except OSError as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, BlockedAddressError | aiohttp.ClientError):
             cause = cause.__cause__ or cause.__context__
+        if isinstance(cause, aiohttp.ClientResponseError) and (cause.status >= 500 or cause.status in BUSY):
+            raise OSError(f"{path}: the server answers {cause.status} {cause.message}".rstrip()) from error
         if cause is None or isinstance(cause, aiohttp.ClientResponseError):
             raise
         while cause.__cause__ is not None:

@@ -37,6 +37,17 @@ def test_packages_add_up_sub_domains_do_not_and_a_counter_may_wrap(tmp_path: Pat
     assert reading.method.startswith("rapl")
 
 
+def test_a_counter_may_wrap_many_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.meter.SAMPLE_SECONDS", 0.01)
+    folder = package(tmp_path, "intel-rapl:0", 900)
+    meter = Meter(Prices(), rapl=Rapl(tmp_path))
+    for total in range(950, 10_901, 50):  # ten times around
+        (folder / "new").write_text(f"{int(total % 1_000 * 1e6)}\n")
+        (folder / "new").replace(folder / "energy_uj")
+        time.sleep(0.03)
+    assert meter.read(cpu_seconds=0).energy_joules == pytest.approx(10_000)
+
+
 def test_without_counters_cpu_time_is_multiplied_and_the_method_says_so(tmp_path: Path) -> None:
     reading = Meter(Prices(watts_a_core=7), rapl=Rapl(tmp_path)).read(cpu_seconds=10)
     assert reading.energy_joules >= 70
@@ -60,7 +71,7 @@ def test_the_last_part_of_a_second_is_charged() -> None:
     worked: list[float] = []
     done = threading.Event()
     started = time.monotonic()
-    sampler = threading.Thread(target=_sample, args=(Working(), worked, done))
+    sampler = threading.Thread(target=_sample, args=(Rapl(Path("nowhere")), Working(), worked, done))
     sampler.start()
     time.sleep(0.2)
     done.set()

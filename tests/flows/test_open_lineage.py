@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import socket
@@ -47,10 +48,12 @@ def test_an_endpoint_gets_the_event_and_a_dead_one_stops_nothing(
 ) -> None:
     kit = calls(tmp_path / "w")
     got: list[dict[str, object]] = []
+    logins: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            logins.append(self.headers["Authorization"])
             self.send_response(201)
             self.end_headers()
 
@@ -60,13 +63,17 @@ def test_an_endpoint_gets_the_event_and_a_dead_one_stops_nothing(
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    emit(f"http://127.0.0.1:{server.server_port}/api/v1/lineage", kit.calls[1:], "w")
+    emit(f"http://me:a%20secret@127.0.0.1:{server.server_port}/api/v1/lineage", kit.calls[1:], "w")
     thread.join()
     server.server_close()
     assert [event["eventType"] for event in got] == ["COMPLETE"]
+    assert logins == ["Basic " + base64.b64encode(b"me:a secret").decode()]
     with caplog.at_level(logging.WARNING):
-        emit(f"http://127.0.0.1:{server.server_port}/", kit.calls[1:], "w")
-    assert "not delivered" in caplog.text
+        for place in ("127.0.0.1:x", "127.0.0.1:1/a b", f"127.0.0.1:{server.server_port}/"):
+            emit(f"http://me:secret@{place}?key=secret", kit.calls[1:], "w")
+    assert caplog.text.count("not delivered") == 3
+    assert "ConnectionRefusedError" in caplog.text
+    assert "secret" not in caplog.text
     emit("", kit.calls[1:], "w")
 
 

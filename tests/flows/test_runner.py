@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from rich.console import Console
 
+from flows import triggers
 from flows.errors import hushed_prefect, user_errors
 from flows.models import DamagedModelError
 from flows.report import ON_PROGRESS
@@ -30,7 +31,9 @@ from flows.settings import Settings
 from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
 from tests.warehouse.lineage_kit import Kit
 from warehouse.ids import row_id
+from warehouse.lineage import Lineage
 from warehouse.schema import TABLES, Column, TableSchema
+from warehouse.tables import Tables
 from warehouse.walk import Walk
 
 NUMBERS = TableSchema("numbers", "numbers of a test", ("n",), (Column("n", pa.int64(), "a number"),))
@@ -171,6 +174,31 @@ def test_an_upstream_change_that_changes_no_byte_stops_there(home: Settings) -> 
     runner, _ = in_flow(chain(count=7))  # 6 is divisible by 3: one more reject, the same rows out
     assert states(runner) == [("make_numbers", "done"), ("square", "cached")]
     assert RAN == ["make_numbers"]
+
+
+def test_what_a_failed_run_made_is_told_by_the_run_that_ends_it_and_once(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(triggers, "emit_event", lambda _, resource: told.append(resource["prefect.resource.name"]))
+
+    def broken(run: Runner) -> None:
+        chain()(run)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_flow(broken)
+    assert told == []
+    in_flow(chain())  # all of it is there already
+    assert told == ["numbers@1", "squares@1"]
+    in_flow(chain())
+    in_flow(chain(offset=1))
+    assert told == ["numbers@1", "squares@1", "squares@2"]
+    made = Runner(home).current("squares")
+    triggers.announce(Lineage(Tables(home.warehouse_uri())), made)
+    assert len(told) == 3
+    triggers.announce(Lineage(Tables(home.warehouse_uri())), made, changed=lambda _: True)
+    assert told[3:] == ["squares@2"]
 
 
 def test_counts_that_do_not_add_up_commit_nothing(home: Settings) -> None:

@@ -177,8 +177,10 @@ def test_down_from_a_row_come_its_rollouts_the_models_and_their_samples(tmp_path
 
 def test_a_row_that_was_rejected_ends_with_the_reason(tmp_path: Path) -> None:
     kit = Kit(tmp_path)
-    above = kit.table("above", [[], []])
+    root = kit.table("root", [[]])
+    above = kit.table("above", [kit.ids(root), kit.ids(root)], [root])
     kept, lost = kit.ids(above)
+    source = kit.ids(root)[0]
     made = kit.table("below", [[kept]], [above], rejected=1)
     row = {"id": "q", "parents": [], "partition": made.fingerprint, "fingerprint": made.fingerprint, "stage": "below",
            "row": lost, "reason": "too short", "detail": "3 characters", "count": 1, "source": ""}  # fmt: skip
@@ -187,6 +189,9 @@ def test_a_row_that_was_rejected_ends_with_the_reason(tmp_path: Path) -> None:
     found = Walk(kit.lineage).trace(lost, "down")
     assert [(n.kind, n.facts.get("reason")) for n in found.nodes.values()] == [("row", None), ("rejected", "too short")]
     assert [n.kind for n in Walk(kit.lineage).trace(kept, "down").nodes.values()] == ["row", "row"]
+    family = Walk(kit.lineage).trace(source, "down")  # a row that lived on does not hide its sister's end
+    assert [(e.source.split("/")[1], e.how) for e in family.edges if e.how == "rejected"] == [(lost, "rejected")]
+    assert len(family.rows()) == 4
 
 
 def test_names_versions_and_fingerprints_stand_for_calls(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 
 from tasks.mine.crawl_paths import expand, identify, partition_of
 from tasks.mine.read_warc import ReadWarcConfig, WarcReader
-from tasks.mine.warc_open import BlockedAddressError, _guarded_socket, is_public, open_stream
+from tasks.mine.warc_open import BlockedAddressError, _guarded_socket, describe, is_public, open_stream
 from tasks.mine.warc_records import read_record_at
 from tasks.pipeline import REJECT
 
@@ -199,6 +199,22 @@ def serve() -> Iterator[Any]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize("status", [404, 403, 408, 429, 500, 503])
+def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(status: int, serve: Any) -> None:
+    class Busy(Quiet):
+        def do_GET(self) -> None:
+            self.send_error(status, "Slow Down")
+
+        do_HEAD = do_GET
+
+    url = f"{serve(Busy)}/a.warc.gz"
+    for ask in (open_stream, describe):
+        with pytest.raises(OSError, match=r"a\.warc\.gz") as caught:
+            ask(url, allow_private_hosts=True)
+        # `flows.triggers.network_failed` tries all again but what is not there.
+        assert isinstance(caught.value, FileNotFoundError) is (status in (403, 404))
 
 
 def test_http(tmp_path: Path, serve: Any) -> None:

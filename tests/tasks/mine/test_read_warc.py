@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import gzip
 import hashlib
+import io
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from tasks.mine import warc_records
 from tasks.mine.crawl_paths import identify
 from tasks.mine.read_warc import STAGE, ReadWarcConfig
 from tasks.mine.warc_page import record_digest
@@ -141,6 +143,23 @@ def test_positions_where_records_are_not_members(tmp_path: Path, form: str) -> N
         assert read_record_at(str(path), row["offset"], row["length"], CONFIG).endswith(OK + body)
     with pytest.raises(LookupError):
         read_record_at(str(path), 3, 77, CONFIG)
+
+
+@pytest.mark.parametrize("form", ["plain", "gzip", "zstd"])
+def test_a_connection_that_breaks_is_no_damage_of_the_file(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(1)
+    data = b"".join(raw_record(OK + draw.randbytes(20_000)) for _ in range(40))
+    data = {"plain": data, "gzip": gzip.compress(data), "zstd": pa.Codec("zstd").compress(data, asbytes=True)}[form]
+
+    class Breaking(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > len(data) // 3:
+                raise ConnectionResetError("reset by peer")
+            return super().read(size)
+
+    monkeypatch.setattr(warc_records, "open_stream", lambda *_, **__: Breaking(data))
+    with pytest.raises(ConnectionResetError):
+        list(cut_file("https://host/a.warc", CONFIG))
 
 
 def test_a_lying_length_in_a_plain_file_loses_no_later_record(tmp_path: Path) -> None:
