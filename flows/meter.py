@@ -1,32 +1,57 @@
-"""Energy and GPU time of a stage call, measured where the machine tells, estimated where it does not.
+"""Time and energy of a stage call, measured where the machine tells, estimated where it does not.
 
 Processors: the RAPL counters of Linux's powercap. GPUs: NVIDIA's management library (NVML), asked through ctypes.
 Both count the whole machine: a call that shares it is charged for its neighbours too, and idle draw is counted.
+
+What a killed attempt at the call used is kept in a file as it goes, and added: its work was not lost either.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import threading
 import time
-import weakref
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Self
 
+import psutil
+
+from flows.tracking import cpu_seconds
 from warehouse.prices import Prices
 
 POWERCAP = Path("/sys/class/powercap")
 SAMPLE_SECONDS = 1.0
+KEEP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Reading:
     """What a call used."""
 
+    seconds: float
+    cpu_seconds: float
     gpu_seconds: float
     energy_joules: float
     method: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What attempts at a call have used; energy as far as it was measured."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    rapl_joules: float = 0.0
+    nvml_joules: float = 0.0
+
+    def __add__(self, other: Kept) -> Kept:
+        """Both together."""
+        return Kept(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Kept)))
 
 
 class Rapl:
@@ -48,9 +73,8 @@ class Rapl:
             return None
         for index, package in enumerate(self.packages):
             before, now = self._last[index], self._joules(package, "energy_uj")
-            self._spent += (
-                now - before if now >= before else now - before + self._joules(package, "max_energy_range_uj")
-            )
+            wrapped = self._joules(package, "max_energy_range_uj") if now < before else 0.0
+            self._spent += now - before + wrapped
             self._last[index] = now
         return self._spent
 
@@ -107,45 +131,77 @@ class Nvml:
 
 
 class Meter:
-    """Measures from its making to `read`."""
+    """Measures within its `with` block."""
 
-    def __init__(self, prices: Prices, rapl: Rapl | None = None, gpus: Nvml | None = None) -> None:
-        """Start; `prices` holds the watts for what cannot be measured."""
+    def __init__(self, prices: Prices, file: Path, rapl: Rapl | None = None, gpus: Nvml | None = None) -> None:
+        """Start; `prices` holds the watts for what cannot be measured, `file` what earlier attempts have used."""
         self.prices, self.rapl, self.gpus = prices, rapl or Rapl(), gpus or Nvml()
-        self._worked: list[float] = []
+        self._file, self._before = file, Kept(**json.loads(file.read_text())) if file.exists() else Kept()
+        self._clock, self._cpu, self._tree = time.perf_counter(), cpu_seconds(), _tree_cpu_seconds()
+        self._so_far = Kept()
         self._done = threading.Event()
-        asked = (self.rapl, self.gpus, self._worked, self._done)
-        self._sampler = threading.Thread(target=_sample, args=asked, daemon=True)
-        weakref.finalize(self, self._done.set)  # a call that fails is never read
-        if self.rapl.packages or self.gpus.devices:
-            self._sampler.start()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
 
-    def read(self, cpu_seconds: float) -> Reading:
-        """Stop; `cpu_seconds` is the call's CPU time, for the estimate."""
+    def __enter__(self) -> Self:
+        """Begin to sample."""
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop; what was used is in the file."""
         self._done.set()
-        if self.rapl.packages or self.gpus.devices:
-            self._sampler.join()
-        gpu_seconds = sum(self._worked)
-        joules, method = self.rapl.joules(), "rapl"
-        if joules is None:
-            watts = self.prices.watts_a_core
-            joules, method = cpu_seconds * watts, f"estimated: CPU seconds at {watts:g} W"
+        self._sampler.join()
+
+    def seconds(self) -> float:
+        """Wall-clock time so far, of all attempts."""
+        return self._before.seconds + time.perf_counter() - self._clock
+
+    def read(self, worker_cpu_seconds: float) -> Reading:
+        """Stop and tell; the argument is the CPU time of processes that are not children of this one."""
+        self.__exit__()
+        used = self._before + self._so_far
+        cpu = self._before.cpu_seconds + cpu_seconds() - self._cpu + worker_cpu_seconds
+        watts = self.prices.watts_a_core
+        joules, method = cpu * watts, f"estimated: CPU seconds at {watts:g} W"
+        if self.rapl.packages:
+            joules, method = used.rapl_joules, "rapl"
         if self.gpus.devices:
-            watts, measured = self.prices.watts_a_gpu, self.gpus.joules()
-            joules += gpu_seconds * watts if measured is None else measured
-            method += " + nvml" if measured is not None else f" + estimated: GPU seconds at {watts:g} W"
-        return Reading(gpu_seconds, joules, method)
+            measured, watts = self.gpus.joules() is not None, self.prices.watts_a_gpu
+            joules += used.nvml_joules if measured else used.gpu_seconds * watts
+            method += " + nvml" if measured else f" + estimated: GPU seconds at {watts:g} W"
+        return Reading(self.seconds(), cpu, used.gpu_seconds, joules, method)
+
+    def _sample(self) -> None:
+        """Look each second and at the end: at GPUs that work, at counters before they wrap; keep it now and then."""
+        last, kept, gpu_seconds, cpu, ended = self._clock, self._clock, 0.0, 0.0, False
+        while not ended:
+            ended = self._done.wait(SAMPLE_SECONDS)
+            now = time.perf_counter()
+            gpu_seconds += self.gpus.working() * (now - last)
+            last = now
+            rapl, nvml = self.rapl.joules() or 0.0, self.gpus.joules() or 0.0
+            if ended or now - kept >= KEEP_SECONDS:
+                kept, cpu = now, max(cpu, _tree_cpu_seconds() - self._tree)
+            self._so_far = Kept(now - self._clock, cpu, gpu_seconds, rapl, nvml)
+            if kept == now:
+                _write(self._file, self._before + self._so_far)
 
 
-def _sample(rapl: Rapl, gpus: Nvml, worked: list[float], done: threading.Event) -> None:
-    """Add to `worked`, once a second and at the end, the seconds that GPUs have worked; let `rapl` see each wrap."""
-    last, ended = time.monotonic(), False
-    while not ended:
-        ended = done.wait(SAMPLE_SECONDS)
-        now = time.monotonic()
-        worked.append(gpus.working() * (now - last))
-        rapl.joules()
-        last = now
+def _write(file: Path, used: Kept) -> None:
+    """At once: a killed process leaves the old file or the new one."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(asdict(used)))
+    new.replace(file)
+
+
+def _tree_cpu_seconds() -> float:
+    """CPU time of this process and of all below it, also of those that run; what a vanished one used is missing."""
+    total = cpu_seconds()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            times = child.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def _readable(package: Path) -> bool:

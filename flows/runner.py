@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from flows.meter import Meter
 from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE, cpu_seconds, git_sha, log_batches, log_config, log_dataset, metrics_of
+from flows.tracking import STAGES_FILE, git_sha, log_batches, log_config, log_dataset, metrics_of
 from flows.triggers import ANNOUNCED, retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
@@ -43,6 +43,10 @@ from warehouse.tables import Tables, TableView
 
 Given = Sequence[ArtifactRef] | Sequence[SourceFile]
 """An input: one artifact by month (or a model alone), or outside files."""
+
+
+METER_FILE = "used.json"
+"""In a call's work folder: what its attempts have used."""
 
 
 class CountError(RuntimeError):
@@ -214,7 +218,8 @@ class Runner:
             shutil.rmtree(scratch, ignore_errors=True)  # a killed call left it: who holds the work folder is alone
             scratch.mkdir(parents=True)
             try:
-                return self._make(stage, config, given, partitions, print_, scratch, work)
+                with Meter(self.settings.prices, work / METER_FILE) as meter:
+                    return self._make(stage, config, given, partitions, print_, scratch, work, meter)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
 
@@ -227,9 +232,9 @@ class Runner:
         print_: str,
         scratch: Path,
         work: Path,
+        meter: Meter,
     ) -> Call:
-        started, clock, cpu = dt.datetime.now(dt.UTC), time.perf_counter(), cpu_seconds()
-        meter = Meter(self.settings.prices)
+        started = dt.datetime.now(dt.UTC)
         with (
             mlflow.start_run(run_name=f"{stage.name} {','.join(partitions)}", nested=True) as run,
             StageReport(stage.name, print_, run.info.run_id, scratch) as report,
@@ -247,7 +252,7 @@ class Runner:
                       for name, rows in beside.items()]  # fmt: skip
             ref = self._commit(stage, made, report, partitions, print_, run_id)
             report.commit_rejects(self.tables)
-            seconds = time.perf_counter() - clock
+            seconds = meter.seconds()
             for name, value in {"rows_in": report.read, "rows_out": ref.rows, "rows_rejected": report.rejected,
                                 "seconds": seconds}.items():  # fmt: skip
                 report.metric(name, value)
@@ -256,10 +261,10 @@ class Runner:
                 report.table("rejected", pl.DataFrame(counts, schema=["reason", "rows"], orient="row"))
             for made_ref in (*others, ref):
                 log_dataset(self.tables, run_id, made_ref, "output")
-        spent_cpu = cpu_seconds() - cpu + report.worker_cpu_seconds
-        used = meter.read(spent_cpu)
+        used = meter.read(report.worker_cpu_seconds)
+        energy = {"gpu_seconds": used.gpu_seconds, "energy_joules": used.energy_joules, "method": used.method}
         Ledger(self.lineage).record({"mlflow_run": run_id, "fingerprint": print_, "stage": stage.name,
-                                     "started": started, **asdict(used)})  # fmt: skip
+                                     "started": started, **energy})  # fmt: skip
         records = []
         for made_ref in (*others, ref):  # the stage's own artifact last: once it is recorded, the call is done
             records.append(
@@ -271,7 +276,7 @@ class Runner:
                     "config": json.dumps(canonical(config), sort_keys=True), "inputs": _edges(given),
                     "mlflow_run": run_id, "prefect_run": str(task_run.id or ""), "git_sha": git_sha(),
                     "started": started, "seconds": seconds,
-                    "cpu_seconds": spent_cpu,
+                    "cpu_seconds": used.cpu_seconds,
                 }
             )  # fmt: skip
             self.lineage.record(records[-1])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from flows.meter import Meter, Nvml, Rapl, _sample, _visible
+from flows.meter import Meter, Nvml, Rapl, _visible
 from warehouse.prices import Prices
 
 
@@ -28,11 +30,11 @@ def test_packages_add_up_sub_domains_do_not_and_a_counter_may_wrap(tmp_path: Pat
     first, second = package(tmp_path, "intel-rapl:0", 100), package(tmp_path, "intel-rapl:1", 990)
     package(tmp_path, "intel-rapl:0:0", 50)
     package(tmp_path, "intel-rapl-mmio:0", 50)
-    meter = Meter(Prices(), rapl=Rapl(tmp_path))
-    counter(first, 130)
-    counter(second, 15)
-    counter(tmp_path / "intel-rapl:0:0", 75)
-    reading = meter.read(cpu_seconds=1e9)
+    with Meter(Prices(), tmp_path / "used.json", rapl=Rapl(tmp_path)) as meter:
+        counter(first, 130)
+        counter(second, 15)
+        counter(tmp_path / "intel-rapl:0:0", 75)
+        reading = meter.read(worker_cpu_seconds=1e9)
     assert reading.energy_joules == pytest.approx(30 + 25)
     assert reading.method.startswith("rapl")
 
@@ -40,18 +42,50 @@ def test_packages_add_up_sub_domains_do_not_and_a_counter_may_wrap(tmp_path: Pat
 def test_a_counter_may_wrap_many_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.meter.SAMPLE_SECONDS", 0.01)
     folder = package(tmp_path, "intel-rapl:0", 900)
-    meter = Meter(Prices(), rapl=Rapl(tmp_path))
-    for total in range(950, 10_901, 50):  # ten times around
-        (folder / "new").write_text(f"{int(total % 1_000 * 1e6)}\n")
-        (folder / "new").replace(folder / "energy_uj")
-        time.sleep(0.03)
-    assert meter.read(cpu_seconds=0).energy_joules == pytest.approx(10_000)
+    with Meter(Prices(), tmp_path / "used.json", rapl=Rapl(tmp_path)) as meter:
+        for total in range(1_200, 6_901, 300):  # six times around
+            (folder / "new").write_text(f"{int(total % 1_000 * 1e6)}\n")
+            (folder / "new").replace(folder / "energy_uj")
+            time.sleep(0.1)
+        assert meter.read(worker_cpu_seconds=0).energy_joules == pytest.approx(6_000)
 
 
 def test_without_counters_cpu_time_is_multiplied_and_the_method_says_so(tmp_path: Path) -> None:
-    reading = Meter(Prices(watts_a_core=7), rapl=Rapl(tmp_path)).read(cpu_seconds=10)
-    assert reading.energy_joules >= 70
+    with Meter(Prices(watts_a_core=7), tmp_path / "used.json", rapl=Rapl(tmp_path)) as meter:
+        reading = meter.read(worker_cpu_seconds=10)
+    assert reading.energy_joules == pytest.approx(7 * reading.cpu_seconds)
+    assert reading.cpu_seconds >= 10
     assert reading.method.startswith("estimated: CPU seconds at 7 W")
+
+
+def test_a_killed_attempt_is_charged_with_its_running_children(tmp_path: Path) -> None:
+    file = tmp_path / "used.json"
+    text = f"""
+import subprocess, sys
+from pathlib import Path
+import flows.meter as m
+m.SAMPLE_SECONDS = m.KEEP_SECONDS = 0.1
+with m.Meter(m.Prices(), Path({str(file)!r})):
+    subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    print("works", flush=True)
+    input()
+"""
+    attempt = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert attempt.stdout is not None
+    assert attempt.stdout.readline() == "works\n"
+    (worker,) = psutil.Process(attempt.pid).children()
+    while sum(worker.cpu_times()[:2]) < 0.7:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    attempt.kill()
+    worker.kill()
+    attempt.communicate()
+    with Meter(Prices(), file) as meter:
+        reading = meter.read(worker_cpu_seconds=0)
+    assert reading.seconds > 0.7
+    assert reading.cpu_seconds > 0.7
+    with Meter(Prices(), file) as meter:  # the second attempt is in the file too
+        assert meter.read(worker_cpu_seconds=0).seconds > reading.seconds
 
 
 def test_gpus_that_cuda_does_not_see_are_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,20 +97,15 @@ def test_gpus_that_cuda_does_not_see_are_not_charged(monkeypatch: pytest.MonkeyP
     assert _visible(3) == [0, 1, 2]
 
 
-def test_the_last_part_of_a_second_is_charged() -> None:
+def test_the_last_part_of_a_second_is_charged(tmp_path: Path) -> None:
     class Working(Nvml):
         def working(self) -> int:
             return 2
 
-    worked: list[float] = []
-    done = threading.Event()
     started = time.monotonic()
-    sampler = threading.Thread(target=_sample, args=(Rapl(Path("nowhere")), Working(), worked, done))
-    sampler.start()
-    time.sleep(0.2)
-    done.set()
-    sampler.join()
-    assert 0.4 <= sum(worked) <= 2 * (time.monotonic() - started)
+    with Meter(Prices(), tmp_path / "used.json", gpus=Working()) as meter:
+        time.sleep(0.2)
+        assert 0.4 <= meter.read(worker_cpu_seconds=0).gpu_seconds <= 2 * (time.monotonic() - started)
 
 
 def test_money_is_hours_and_kilowatt_hours_at_their_prices() -> None:

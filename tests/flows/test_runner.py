@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -199,6 +201,27 @@ def test_what_a_failed_run_made_is_told_by_the_run_that_ends_it_and_once(
     assert len(told) == 3
     triggers.announce(Lineage(Tables(home.warehouse_uri())), made, changed=lambda _: True)
     assert told[3:] == ["squares@2"]
+
+
+def test_the_time_of_a_failed_attempt_is_charged_too(home: Settings) -> None:
+    attempts: list[float] = []
+
+    def slow(config: Count, inputs: Inputs, report: Report) -> Iterator[pl.DataFrame]:
+        attempts.append(time.perf_counter())
+        time.sleep(0.4)
+        if len(attempts) == 1:
+            raise ZeroDivisionError
+        yield frame(NUMBERS, [1], [[]])
+
+    stage = replace(MAKE, run=slow, reconciles=False)
+    with pytest.raises(ZeroDivisionError):
+        in_flow(lambda run: run.call(stage, Count(), {}))
+    runner, _ = in_flow(lambda run: run.call(stage, Count(), {}))
+    (call,) = runner.calls
+    assert call.ref is not None
+    assert call.seconds == runner.lineage.call_of(call.ref)["seconds"]
+    assert 0.8 < call.seconds < time.perf_counter() - attempts[0]
+    assert not list((home.absolute_home() / "work").iterdir())
 
 
 def test_counts_that_do_not_add_up_commit_nothing(home: Settings) -> None:
