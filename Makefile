@@ -24,7 +24,7 @@ learn: .venv/ready
 
 # The slow proofs: minutes each, their small versions are in `make test`.
 crash: .venv/ready
-	$(BIN)/python -m pytest -m slow tests/crash tests/warehouse tests/flows tests/dashboards tests/tasks/train
+	$(BIN)/python -m pytest -m slow tests/crash tests/warehouse tests/flows tests/dashboards tests/tasks
 hostile: .venv/ready
 	$(BIN)/python -m pytest -m slow tests/hostile
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 import streamlit as st
@@ -55,11 +58,14 @@ def task_messages(api: str, task_runs: tuple[str, ...]) -> dict[str, str]:
 def _post(url: str, body: dict[str, Any]) -> list[dict[str, Any]] | None:
     if not url.startswith(("http://", "https://")):
         return None
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    headers = {"Content-Type": "application/json"}
+    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:  # noqa: S310 the scheme is checked above
             return list(json.load(answer))
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError):
         return None
 
 

@@ -168,7 +168,7 @@ def values(uri: str, name: str, version: int, column: str, rows: int) -> pl.Data
 
 @st.cache_data(max_entries=KEPT, show_spinner=False)
 def spread(uri: str, name: str, version: int, column: str, rows: int, bins: int = 40) -> pl.DataFrame:
-    """Histogram of a number, or of a text's or list's length: columns low, high, rows; empty without values."""
+    """Histogram of a number, a time (UTC), or a text's or list's length: columns low, high, rows; may be empty."""
     frame = view(uri, name, version).scan().select(column).head(rows)
     dtype = frame.collect_schema()[column]
     number = pl.col(column)
@@ -188,9 +188,12 @@ def spread(uri: str, name: str, version: int, column: str, rows: int, bins: int 
         width = max(1.0, -(-(high - low + 1) // bins))
     place = ((pl.col("x") - low) / width).floor().clip(0, bins - 1)
     counted = measured.group_by(place.alias("bin")).agg(pl.len().alias("rows")).collect().sort("bin")
-    return counted.select(
+    ends = counted.select(
         (low + pl.col("bin") * width).alias("low"), (low + (pl.col("bin") + 1) * width).alias("high"), "rows"
     )
+    if isinstance(dtype, pl.Datetime):
+        return ends.with_columns(pl.from_epoch((pl.col("low", "high") * 1e3).cast(pl.Int64), time_unit="ms"))
+    return ends
 
 
 @st.cache_data(max_entries=KEPT, show_spinner=False)

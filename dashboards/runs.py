@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -41,11 +43,25 @@ class Attempt:
     metrics: dict[str, float]
     warnings: tuple[str, ...] = ()
     """What it warned of, in its order."""
+    process: str = ""
+    """`host pid:start time` (in clock ticks since boot) of what runs it."""
 
     @property
     def partitions(self) -> str:
         """What the call wrote, as its run's name says."""
         return self.name.removeprefix(self.stage).strip()
+
+    def died(self) -> bool:
+        """Whether what ran it on this machine is gone; what runs on another cannot be seen from here."""
+        host, _, process = self.process.partition(" ")
+        if host != socket.gethostname():
+            return False
+        pid, _, start = process.partition(":")
+        try:
+            # The second field is the command in parentheses; the start time is the 22nd.
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19] != start
+        except OSError:
+            return True
 
 
 def client(uri: str) -> mlflow.MlflowClient:
@@ -101,16 +117,17 @@ def _attempt(run: Any, flow: str) -> Attempt:
         task_run=tags.get("prefect_task_run") or tags.get("prefect_flow_run", ""),
         metrics={k: v for k, v in run.data.metrics.items() if not k.startswith(TALKATIVE)},
         warnings=tuple(tags[k] for k in sorted(tags) if k.startswith("warning.")),
+        process=tags.get("process", ""),
     )
 
 
-@st.cache_data(ttl=60.0, max_entries=16, show_spinner=False)
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def last_metrics(uri: str, run: str) -> dict[str, float]:
     """The last value of every metric of a run."""
     return dict(client(uri).get_run(run).data.metrics)
 
 
-@st.cache_data(ttl=60.0, max_entries=512, show_spinner=False)
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=512, show_spinner=False)
 def curve(uri: str, run: str, metric: str) -> pl.DataFrame:
     """One metric's points by step: columns step, value, time (UTC); the last where a step was logged twice."""
     points = client(uri).get_metric_history(run, metric)

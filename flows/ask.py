@@ -147,7 +147,7 @@ class Answerers:
                 self.get(name).answer(question, tell)
             except Abandoned:
                 return
-            except (LookupError, ValueError, OSError, RuntimeError, FloatingPointError) as error:
+            except Exception as error:  # noqa: BLE001 whatever it is, who asked is told
                 events.put({"model": place, "kind": "error", "message": str(error)})
             finally:
                 events.put(None)

@@ -244,7 +244,9 @@ def ask(
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port of the Prefect UI; the others take the next three.")] = 4200,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_532, help="Port of the Prefect UI; the others take the next three.")
+    ] = 4200,
 ) -> None:
     """Start the dashboards, Prefect and MLflow on loopback and print their addresses; Ctrl-C stops them."""
     from flows.services import serve_ui

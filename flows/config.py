@@ -40,10 +40,11 @@ def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[
             raise ConfigError(f"--set {change!r}: write it as key=value, such as rounds=2 or classifier.dim=64")
         *parents, leaf = key.split(".")
         place = data
-        for parent in parents:
+        for depth, parent in enumerate(parents, 1):
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ConfigError(f"--set {change!r}: {flow}.{parent} is a value and has no keys of its own")
+                whole = ".".join((flow, *parents[:depth]))
+                raise ConfigError(f"--set {change!r}: {whole} is a value and has no keys of its own")
         place[leaf] = _value(text)
     try:
         return model.model_validate(data)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from flows.tracking import if_not_there
 from warehouse.lineage import ArtifactRef
@@ -40,8 +41,14 @@ def fetch(ref: ArtifactRef, into: Path) -> Path:
 
     Raises:
         DamagedModelError: what came back is not what was registered.
+        LookupError: MLflow does not hold it.
     """
-    version = mlflow.MlflowClient().get_model_version(ref.name, str(ref.version))
+    try:
+        version = mlflow.MlflowClient().get_model_version(ref.name, str(ref.version))
+    except MlflowException as error:
+        raise LookupError(
+            f"MLflow does not hold {ref}: it was deleted there, or made under another RIGOR_MLFLOW_URI"
+        ) from error
     target = into / f"{ref.name}-{ref.version}"
     target.mkdir(parents=True, exist_ok=True)
     folder = Path(mlflow.artifacts.download_artifacts(str(version.source), dst_path=str(target)))

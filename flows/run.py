@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from flows.errors import hushed_prefect
 from flows.runner import Runner
 from flows.settings import Settings
-from flows.tracking import git_sha, if_not_there, log_config
+from flows.tracking import git_sha, if_not_there, log_config, process_tag
 from flows.triggers import announce_run
 
 
@@ -25,7 +25,7 @@ def flow_run(name: str, config: BaseModel) -> Iterator[Runner]:
     open_mlflow(settings, name)
     with mlflow.start_run(run_name=f"{name} {prefect_run.name or ''}".strip()) as run:
         log_config(run.info.run_id, config)
-        tags = {"git_sha": git_sha(), "prefect_flow_run": str(prefect_run.id or ""),
+        tags = {"git_sha": git_sha(), "process": process_tag(), "prefect_flow_run": str(prefect_run.id or ""),
                 "prefect_flow_run_url": str(prefect_run.ui_url or "")}  # fmt: skip
         mlflow.set_tags(tags)
         runner = Runner(settings)

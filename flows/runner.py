@@ -31,7 +31,7 @@ from flows.meter import Meter
 from flows.open_lineage import emit
 from flows.report import StageReport
 from flows.settings import Settings
-from flows.tracking import STAGES_FILE, git_sha, log_batches, log_config, log_dataset, metrics_of
+from flows.tracking import STAGES_FILE, git_sha, log_batches, log_config, log_dataset, metrics_of, process_tag
 from flows.triggers import ANNOUNCED, retry_policy, training_slot
 from flows.work_folder import work_folder
 from tasks.stage import Inputs, SourceFile, Stage, StageConfig
@@ -330,7 +330,7 @@ class Runner:
     ) -> None:
         log_config(run_id, config)
         tags = {"fingerprint": print_, "stage": stage.name, "stage_version": stage.version, "git_sha": git_sha(),
-                ANNOUNCED: "no",
+                ANNOUNCED: "no", "process": process_tag(),
                 "prefect_task_run": str(task_run.id or ""),
                 "prefect_task_run_url": str(task_run.ui_url or "")}  # fmt: skip
         mlflow.MlflowClient().log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])

@@ -32,16 +32,18 @@ def serve_ui(port: int) -> None:
         if _open(number):
             raise ConnectionError(f"port {number} on {HOST} is taken; choose another with --port")
     prefect, mlflow, dashboards, ask = (f"http://{HOST}:{number}" for number in ports)
+    is_served = settings.mlflow_tracking_uri().startswith(("http://", "https://"))  # by a server of its own
+    if is_served:
+        mlflow = settings.mlflow_tracking_uri()
     api = f"{prefect}/api"
     # MLflow's database by the environment: on a command line everybody on the machine could read its password.
     environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_SERVER_UI_API_URL": api,
                    "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri(),
                    **dashboard_environment(settings, api, mlflow, ask)}  # fmt: skip
-    stores = (
-        ["mlflow", "server", "--host", HOST, "--port", str(ports[1]), "--workers", "1",
-         "--artifacts-destination", settings.mlflow_artifact_root()],
-        ["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])],
-    )  # fmt: skip
+    stores = [["prefect", "server", "start", "--host", HOST, "--port", str(ports[0])]]
+    if not is_served:
+        stores.append(["mlflow", "server", "--host", HOST, "--port", str(ports[1]), "--workers", "1",
+                       "--artifacts-destination", settings.mlflow_artifact_root()])  # fmt: skip
     readers = (["dashboards", "--port", str(ports[2])], ["flows.ask_server", "--port", str(ports[3])])
     out.print("starting MLflow, Prefect and the dashboards; their addresses follow")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what starts it may stop it: nothing is left behind

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH
 from pydantic import BaseModel
 
+from model.train import lifeline
 from warehouse.lineage import ArtifactRef
 from warehouse.schema import TABLES
 from warehouse.tables import Tables
@@ -98,6 +101,11 @@ def cpu_seconds() -> float:
     """CPU time of this process and of its ended children."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def process_tag() -> str:
+    """This process, `host pid:start time`: a run whose process is gone was killed, and the dashboards say so."""
+    return f"{socket.gethostname()} {lifeline.identity(os.getpid())}"
 
 
 def git_sha() -> str:

@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 
 import streamlit as st
@@ -52,7 +53,7 @@ def _models(url: str) -> list[str] | None:
     try:
         with urllib.request.urlopen(f"{url}/models", timeout=10.0) as answer:  # noqa: S310 a loopback address
             return list(json.load(answer)["models"])
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError, KeyError):
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError, KeyError):
         return None
 
 
@@ -111,5 +112,5 @@ def _answer(body: dict[str, Any]) -> None:
     try:
         for event in _events(body):
             columns[event["model"]].take(event)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         st.error(f"The ask server broke off: {look.md(error)}")

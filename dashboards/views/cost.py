@@ -118,9 +118,8 @@ def _accuracy(prices: dict[str, float]) -> None:
     suite = cells[0].selectbox("Suite", sorted(set(scores["suite"])), key="cost-suite")
     metrics = sorted(set(scores.filter(pl.col("suite") == suite)["metric"]), key=lambda m: (m != "pass@1", m))
     metric = cells[1].selectbox("Metric", metrics, key=f"cost-metric-{suite}")
-    made = read.calls().filter(pl.col("kind") == "model").iter_rows(named=True)
-    newest = {c["name"]: f"{c['name']}@{c['version']}" for c in made}
-    of_model = pl.col("model").replace_strict(newest, default=None)  # null: a folder or a server, not made here
+    answered = _answered(Source().warehouse, _heads(), heads["evals"])
+    of_model = pl.col("model").replace_strict(answered, default=None, return_dtype=pl.String)
     chosen = scores.filter((pl.col("suite") == suite) & (pl.col("metric") == metric)).with_columns(of_model)
     chosen = chosen.drop_nulls("model")
     if chosen.is_empty():
@@ -139,6 +138,22 @@ def _accuracy(prices: dict[str, float]) -> None:
     rule = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=f"{metric} on {suite}"), y2="high:Q")
     point = base.mark_point(filled=True, size=110, opacity=1).encode(y="value:Q")
     look.show(alt.layer(rule, point).properties(height=300), f"{metric} on {suite} against money")
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _answered(uri: str, heads: tuple[int, int], head: int) -> dict[str, str]:  # noqa: ARG001 heads are for the cache
+    """The model version, `name@version`, behind each label of the scores; none for a folder or a server."""
+    lineage = Lineage(Tables(uri, Source().storage_options))
+    calls = {call["fingerprint"]: call for call in lineage.calls().iter_rows(named=True)}
+    found: dict[str, str] = {}
+    for scores in lineage.held("evals", head):
+        answers = [calls[given["fingerprint"]] for given in calls[scores.fingerprint]["inputs"]
+                   if given["fingerprint"] in calls]  # fmt: skip
+        models = {f"{given['name']}@{given['version']}" for call in answers if call["name"] == "eval_samples"
+                  for given in call["inputs"] if given["kind"] == "model"}  # fmt: skip
+        if len(models) == 1:
+            found |= dict.fromkeys(scores.partitions, *models)
+    return found
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -76,7 +76,7 @@ def _rows(name: str, version: int) -> None:
     st.caption("Choose a row to see it whole.")
     event = st.dataframe(
         shown, hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row",
-        key=f"rows-{name}-{version}", alt=f"Rows of {name}",
+        key=f"rows-{name}-{version}-{start}-{where}", alt=f"Rows of {name}",
     )  # fmt: skip
     chosen = event.selection.rows
     if chosen:
@@ -137,16 +137,17 @@ def _distribution(uri: str, name: str, version: int, column: str, rows: int) -> 
     if spread.is_empty():
         st.caption("No values.")
         return
-    chart = (
-        alt.Chart(spread)
-        .mark_bar(color=look.BLUE)
-        .encode(
-            x=alt.X("low:Q", bin="binned", title=what or "value", axis=alt.Axis(format="~s")), x2="high:Q",
-            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(format="~s")),
-            tooltip=[alt.Tooltip("low:Q", title="from", format=",.4~r"),
-                     alt.Tooltip("high:Q", title="to", format=",.4~r"), alt.Tooltip("rows:Q", format=",")],
-        ).properties(height=200)
-    )  # fmt: skip
+    if spread["low"].dtype.is_temporal():
+        across = alt.X("low:T", title="UTC", scale=alt.Scale(type="utc"))
+        ends = [alt.Tooltip(f"{end}:T", title=said, format="%Y-%m-%d %H:%M")
+                for end, said in (("low", "from"), ("high", "to"))]  # fmt: skip
+    else:
+        across = alt.X("low:Q", bin="binned", title=what or "value", axis=alt.Axis(format="~s"))
+        ends = [alt.Tooltip(f"{end}:Q", title=said, format=",.4~r") for end, said in (("low", "from"), ("high", "to"))]
+    chart = alt.Chart(spread).mark_bar(color=look.BLUE).encode(
+        x=across, x2="high", y=alt.Y("rows:Q", title="rows", axis=alt.Axis(format="~s")),
+        tooltip=[*ends, alt.Tooltip("rows:Q", format=",")],
+    ).properties(height=200)  # fmt: skip
     look.show(chart, f"Histogram of {column}")
 
 

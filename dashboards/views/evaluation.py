@@ -38,7 +38,7 @@ def page() -> None:
     elif view == "Samples":
         _samples(heads["eval_samples"], scores)
     else:
-        _beside(heads["eval_samples"])
+        _beside(heads["eval_samples"], scores)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -219,7 +219,7 @@ def _samples(head: int, scores: pl.DataFrame) -> None:
                          pl.col("answer").str.slice(0, 100), step, "reason", "tokens")  # fmt: skip
     st.caption(f"The first {found.height} of them; choose one to read it.")
     event = st.dataframe(table, hide_index=True, width="stretch", height=260, on_select="rerun",
-                         selection_mode="single-row", key=f"samples-{model}-{suite}-{mode}-{verdict}",
+                         selection_mode="single-row", key=f"samples-{model}-{suite}-{mode}-{verdict}-{words}",
                          alt="Answers with their verdicts")  # fmt: skip
     chosen = event.selection.rows
     _answer(found.row(chosen[0] if chosen else 0, named=True))
@@ -241,9 +241,11 @@ def _answer(row: dict[str, Any]) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _questions(uri: str, head: int, suite: str) -> pl.DataFrame:
+def _questions(uri: str, head: int, suite: str, models: tuple[str, ...]) -> pl.DataFrame:
     """Questions that several models answered greedily, those that they differ on first."""
-    frame = read.view(uri, "eval_samples", head).scan().filter(pl.col("suite") == suite, pl.col("mode") == "greedy")
+    frame = read.view(uri, "eval_samples", head).scan().filter(
+        pl.col("suite") == suite, pl.col("mode") == "greedy", pl.col("model").is_in(models)
+    )  # fmt: skip
     grouped = frame.group_by("question", "shots").agg(
         pl.first("problem"), pl.col("model").n_unique().alias("models"), pl.col("correct").sum().alias("right"),
     )  # fmt: skip
@@ -252,12 +254,14 @@ def _questions(uri: str, head: int, suite: str) -> pl.DataFrame:
     return ordered.head(300).collect()
 
 
-def _beside(head: int) -> None:
+def _beside(head: int, scores: pl.DataFrame) -> None:
     uri = Source().warehouse
-    suites = _suites(uri, head)
+    suites = sorted(set(scores["suite"]))
     left, right = st.columns([1, 4])
     suite = left.selectbox("Suite", suites, key="beside-suite")
-    offered = _questions(uri, head, suite)
+    # An earlier model under a label may have answered suites that its present one was not asked.
+    models = tuple(_models(scores.filter(pl.col("suite") == suite)))
+    offered = _questions(uri, head, suite, models)
     if offered.is_empty():
         st.info("This suite has no greedy answers.")
         return
@@ -267,7 +271,7 @@ def _beside(head: int) -> None:
                              format_func=lambda q: labels.get(q, str(q)), key=f"beside-question-{suite}")  # fmt: skip
     frame = read.view(uri, "eval_samples", head).scan().filter(
         pl.col("suite") == suite, pl.col("question") == chosen[0], pl.col("shots") == chosen[1],
-        pl.col("mode") == "greedy",
+        pl.col("mode") == "greedy", pl.col("model").is_in(models),
     )  # fmt: skip
     found = frame.drop("tokens").collect()
     st.caption(f"Reference answer: {look.md(found['gold'][0] or 'none')}")
@@ -277,8 +281,3 @@ def _beside(head: int) -> None:
             with place.container(border=True):
                 st.markdown(f"**{look.md(row['model'])}** {JUDGED[row['correct']]}")
                 st.html(steps.response(row))
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _suites(uri: str, head: int) -> list[str]:
-    return sorted(read.view(uri, "eval_samples", head).scan().select("suite").unique().collect()["suite"])

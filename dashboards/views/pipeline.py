@@ -56,7 +56,7 @@ def find_failures(attempts: list[runs.Attempt]) -> list[Failure]:
         if attempt.status == "FINISHED" or (not attempt.stage and _has_failed_stage(attempt, attempts)):
             continue
         healed = any(done.get(mark, 0.0) > attempt.started.timestamp() for mark in _marks(attempt))
-        if attempt.status == "RUNNING" and not healed:
+        if attempt.status == "RUNNING" and not healed and not attempt.died():
             continue
         state = "abandoned" if attempt.status == "RUNNING" else "failed"
         found.append(Failure(attempt.stage or f"flow {attempt.flow}", attempt.flow, attempt, state, healed))
@@ -83,8 +83,8 @@ def _figures(calls: pl.DataFrame, attempts: list[runs.Attempt], failures: list[F
     once = calls.unique(["started", pl.when(pl.col("mlflow_run") == "").then("fingerprint").otherwise("mlflow_run")])
     shown[2].metric("Stage calls committed", f"{once.height:,}")  # a table beside a model is of the same call
     shown[3].metric("Rows rejected", look.number(float(once["rejected"].sum())))
-    last = calls["started"].max()
-    shown[4].metric("Last commit", look.ago(last) if last is not None else "never")  # type: ignore[arg-type]
+    last = calls.select((pl.col("started") + pl.duration(milliseconds=pl.col("seconds") * 1e3)).max()).item()
+    shown[4].metric("Last commit", look.ago(last) if last is not None else "never")
 
 
 def _is_failed(attempt: runs.Attempt, failures: list[Failure]) -> bool:
@@ -214,7 +214,10 @@ def _flow_runs(attempts: list[runs.Attempt]) -> None:
     if known is None:
         rows = [{"flow run": a.name, "state": a.status.lower(), "started": a.started, "seconds": a.seconds}
                 for a in attempts if not a.stage]  # fmt: skip
-        st.caption("No Prefect server answers, so these are MLflow's; `rigor ui` starts one.")
+        st.caption(
+            "No Prefect server answers (or it wants another `PREFECT_API_AUTH_STRING`), so these are MLflow's;"
+            " `rigor ui` starts one."
+        )
     else:
         rows = [{"flow run": r.name, "state": r.state, "message": plain(r.message), "started": r.started,
                  "seconds": r.seconds} for r in known]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import subprocess
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards import look, read, runs
-from dashboards.views import data, evaluation, pipeline, training
-from tests.dashboards.made import HOSTILE, SECONDS, STEPS, Made
+from dashboards.views import cost, data, evaluation, pipeline, training
+from flows.tracking import process_tag
+from tests.dashboards.made import HOSTILE, SECONDS, STEPS, Made, make
 from warehouse.ids import row_id
 from warehouse.lineage import Lineage
 
@@ -95,6 +97,34 @@ def test_a_call_that_succeeds_in_another_flow_heals(tmp_path: Path, monkeypatch:
         world.run(flow, "pretrain", "all", print_, status)
     found = pipeline.find_failures(runs.attempts())
     assert [(f.flow, f.healed) for f in found] == [("zero", False), ("pretrain", True)]
+
+
+def test_a_run_whose_process_is_gone_is_abandoned_and_one_elsewhere_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Made(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_MLFLOW", world.store)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    here = process_tag()
+    gone, anew = f"{here.partition(' ')[0]} {ended.pid}:1", f"{here.rpartition(':')[0]}:1"
+    tags = {"lives": here, "gone": gone, "anew": anew, "elsewhere": f"another-{gone}", "older": ""}
+    for stage, tag in tags.items():
+        run = world.run("mine", stage, "all", stage, "RUNNING")
+        world.client.set_tag(run, "process", tag)
+    found = pipeline.find_failures(runs.attempts())
+    assert sorted((f.what, f.state, f.healed) for f in found) == [
+        ("anew", "abandoned", False), ("gone", "abandoned", False),
+    ]  # fmt: skip
+
+
+def test_a_score_costs_what_the_model_that_was_asked_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make(tmp_path)
+    monkeypatch.setenv("DASHBOARDS_WAREHOUSE", world.warehouse)
+    world._record("zero", "reinforce_zero", "rigor-zero", "model", 2, "all", "other", [], 0, 0, {})  # not evaluated
+    heads = read.heads()
+    answered = cost._answered(world.warehouse, (heads["lineage"], -1), heads["evals"])
+    assert answered == {"rigor-base": "rigor-base@1", "rigor-zero": "rigor-zero@1"}
 
 
 def test_graph_has_the_lineage_edges(looking: Made) -> None:

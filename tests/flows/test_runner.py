@@ -23,7 +23,7 @@ from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from rich.console import Console
 
-from flows import triggers
+from flows import models, triggers
 from flows.errors import hushed_prefect, user_errors
 from flows.models import DamagedModelError
 from flows.report import ON_PROGRESS
@@ -33,7 +33,7 @@ from flows.settings import Settings
 from tasks.stage import Inputs, Reject, RejectedRow, Report, Stage, StageConfig
 from tests.warehouse.lineage_kit import Kit
 from warehouse.ids import row_id
-from warehouse.lineage import Lineage
+from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.schema import TABLES, Column, TableSchema
 from warehouse.tables import Tables
 from warehouse.walk import Walk
@@ -339,6 +339,13 @@ def test_a_model_comes_back_as_it_was_or_not_at_all(home: Settings) -> None:
     stored.write_text(stored.read_text().replace("46", "47"))
     with pytest.raises(DamagedModelError, match="sum-model"):
         in_flow(lambda run: run.call(APPLY, Keep(offset=1), {"model": (ref,)}))
+
+
+def test_a_model_that_mlflow_does_not_hold_is_told_with_what_to_look_at(home: Settings) -> None:
+    open_mlflow(home, "flow")
+    ref = ArtifactRef(name="nobody", kind="model", version=3, digest="d")
+    with pytest.raises(LookupError, match=r"nobody@3.*RIGOR_MLFLOW_URI"):
+        models.fetch(ref, home.absolute_home())
 
 
 def test_a_plan_computes_nothing_and_says_what_waits(home: Settings) -> None:
