@@ -39,7 +39,7 @@ def test_a_setting_that_does_not_fit_is_named_as_the_variable_it_is(tmp_path: Pa
 def test_a_key_below_a_value_is_a_mistake_in_words() -> None:
     for change in ("suites.0=math500", "sample_answers.max_tokens.x=1"):
         given = ["suites=['held_out']", "sample_answers.max_tokens=5", change]
-        with pytest.raises(ConfigError, match=r"evaluate\.\w+ is a value and has no keys of its own"):
+        with pytest.raises(ConfigError, match=r"evaluate\.[\w.]+ is a value and has no keys of its own"):
             configured("evaluate", "laptop", given, None)
 
 
