@@ -179,7 +179,7 @@ def _rejects(pages: pl.DataFrame, hits: pl.DataFrame) -> Iterator[RejectedRow]:
 
 STAGE = Stage(
     name="decontaminate",
-    version="1",
+    version="2",
     reads=("pages_unique",),
     writes="math_corpus",
     config=DecontaminateConfig,

@@ -253,7 +253,7 @@ def _rejects(pages: pl.DataFrame, verdicts: pl.DataFrame) -> Iterator[RejectedRo
 
 STAGE = Stage(
     name="deduplicate",
-    version="1",
+    version="2",
     reads=("pages", "page_scores"),
     writes="pages_unique",
     config=DeduplicateConfig,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from datatrove.data import Document
 from pydantic import Field
-from resiliparse.parse.encoding import bytes_to_str, detect_encoding
+from resiliparse.parse.encoding import bytes_to_str
 from resiliparse.parse.html import HTMLTree
 
 from tasks.mine.detect_language import detect_language
@@ -21,6 +21,7 @@ from tasks.mine.formulas import Formula, TooManyElementsError, lift, lift_text
 from tasks.mine.formulas.delimiters import escape_less_than, may_hold_less_than
 from tasks.mine.formulas.ledger import without_tokens
 from tasks.mine.main_content import main_content
+from tasks.mine.warc_decode import charset_of
 from tasks.pipeline import ReadTable, RowStep, ranks_for, run_blocks
 from tasks.stage import Inputs, Reject, Report, Stage, StageConfig
 from warehouse.ids import row_id
@@ -38,6 +39,8 @@ _MANY_ATTRIBUTES = re.compile(
 """A tag with too many attributes: the parser's time grows with their square (50,000: over 4 s). Linear to match."""
 
 _BLANK_LINES = re.compile(r"\n\s*\n\s*")
+_INVISIBLE = re.compile("[\u00ad\u2060\ufeff]")
+"""Soft hyphens and word joiners say where a line may break, in the midst of words."""
 
 
 class ExtractTextConfig(StageConfig):
@@ -70,13 +73,13 @@ class Extraction:
 def extract(html: bytes, url: str = "", *, charset: str = "", max_depth: int = 512) -> Extraction:
     """Extract the main content of an HTML page; where there is none, `reject` says why.
 
-    `charset` is what the server or the record says; without it the page's own declaration and its bytes decide.
+    `charset` is the one the body is in, as `charset_of` finds it; without it that is asked here.
     """
     if not html.strip(b"\0 \t\r\n"):
         return _nothing("empty body", url)
     if _MANY_ATTRIBUTES.match(html):
         return _nothing("too many attributes", f"more than {MAX_ATTRIBUTES} in one tag")
-    charset = charset or detect_encoding(html, from_html_meta=True) or "utf-8"
+    charset = charset or charset_of(html, "")
     source = _decode(html, charset)
     known = charset == "utf-8"  # its bytes say what is not in the text, and looking there is cheaper
     if not known or b"\xee" in html:
@@ -110,7 +113,7 @@ def extract_plain(body: bytes, *, charset: str = "") -> Extraction:
     """The same for a body that is text already (a WET record): its delimited formulas are recognised."""
     if not body.strip(b"\0 \t\r\n"):
         return _nothing("empty body")
-    charset = charset or detect_encoding(body) or "utf-8"
+    charset = charset or charset_of(body, "")
     text, ledger = lift_text(without_tokens(_decode(body, charset)).replace("\0", " "))
     text, formulas = ledger.restore(text)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -126,10 +129,10 @@ def _decode(body: bytes, charset: str) -> str:
 
 
 def _extraction(text: str, title: str, formulas: tuple[Formula, ...], charset: str) -> Extraction:
-    text = text.strip()
+    text = _INVISIBLE.sub("", text).strip()
     return Extraction(
         text=text,
-        title=" ".join(title.split()),
+        title=" ".join(_INVISIBLE.sub("", title).split()),
         formulas=tuple(formula.tex for formula in formulas),
         carriers=tuple(sorted({formula.carrier for formula in formulas})),
         charset=charset,
@@ -195,7 +198,7 @@ def extract_text(config: ExtractTextConfig, inputs: Inputs, report: Report) -> I
 
 STAGE = Stage(
     name="extract_text",
-    version="2",
+    version="3",
     reads=("crawl_records",),
     writes="pages",
     config=ExtractTextConfig,

@@ -78,6 +78,7 @@ _HIDDEN_CLASSES = re.compile(
 _CONTENT_CLASSES = re.compile(
     r"\b(?:article|entry|post|story|page|blog|news)[-_]*(?:body|content|text)\b|\barticlebody\b", re.IGNORECASE
 )
+_SUBJECT = re.compile(r"(?:category|tag|post_tag|topic)-\w")
 _ALL, _LOOK_CLOSER = 63, 64
 _FLAGS_OF_WORD: dict[str, int] = {}
 for _names, _flag in (
@@ -116,11 +117,17 @@ _known_flags = lru_cache(maxsize=1 << 15)(_flags_of_name)
 """The web repeats its class names: within a page, a site, and a framework's users."""
 
 
+def _names(value: str) -> list[str]:
+    """The names in an attribute, without an article's subjects, which WordPress writes there: `tag-social-choice`."""
+    names = value.split()
+    return [n for n in names if not _SUBJECT.match(n)] if "hentry" in names or "type-post" in names else names
+
+
 @lru_cache(maxsize=1 << 15)
 def _flags_of_class(value: str) -> int:
     """Flags of a class attribute of at most `_MAX_CACHED_CHARS`: its value is repeated more than any other."""
     flags = 0
-    for name in value.split():
+    for name in _names(value):
         flags |= _known_flags(name)
     return flags
 
@@ -137,7 +144,7 @@ def classify(tag: str, attributes: str) -> int:
         if kind == " class=" and len(value) <= _MAX_CACHED_CHARS:
             flags |= _flags_of_class(value)
         elif kind in _NAMING:
-            for name in value.split():
+            for name in _names(value):
                 flags |= _known_flags(name) if len(name) <= _MAX_CACHED_CHARS else _flags_of_name(name)
         elif kind == " style=":
             if "none" in value or "hidden" in value:

@@ -2,6 +2,7 @@ r"""Words and word n-grams of many texts at once, as flat NumPy arrays of 64-bit
 
 The words of a text, the same for pages and benchmarks: after NFKC and lower case, a run of letters is a word, a
 run of digits is a word, and a character of a script written without spaces (Chinese, Japanese, Thai …) is a word.
+What cannot be seen (soft hyphens, joiners, marks of direction) is not there, and `\frac12` is `\frac{1}{2}`.
 Punctuation ends words and is dropped, and so are LaTeX commands that only lay out: `$x+\frac{1}{2}$` and `x + 1/2`
 have the same words. With `symbols=True` no command is dropped and operators (+ - = < ^ × …) are words of their own:
 then `x+1` and `x-1` differ.
@@ -43,8 +44,12 @@ LAYOUT_COMMANDS = (
     " ge geq geqslant lt gt ne neq approx equiv sim simeq cong propto in notin ni subset subseteq cup cap setminus"
     " emptyset forall exists neg land lor wedge vee to rightarrow leftarrow implies iff mapsto mid parallel perp angle"
     " triangle circ degree prime infty sum prod int partial nabla lfloor rfloor lceil rceil langle rangle ldots cdots"
-    " dots vdots ddots"
+    " dots vdots ddots binom dbinom tbinom"
 )
+INVISIBLE = frozenset(
+    "\u00ad\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+_BARE_FRACTION = r"(\\[dt]?frac\s*\d)\s*(\d)"
 
 SEPARATOR, LETTER, DIGIT, SYMBOL = range(4)
 _MULTIPLIER = 0x9E3779B97F4A7C15 | 1
@@ -200,6 +205,7 @@ def _layout_hashes() -> U64:
 def normalise(texts: pl.Series, *, symbols: bool = False) -> pl.Series:
     """Lower-case NFKC text in which the bytes 0 to 127 tell where each word ends."""
     text = texts.fill_null("").alias("text")
+    text = _replace_where(text, text.str.contains(_BARE_FRACTION), _apart)
     beyond = text.str.len_bytes() != text.str.len_chars()
     return _replace_where(text, beyond, lambda part: _replace_beyond_ascii(part, symbols)).str.to_lowercase()
 
@@ -218,13 +224,19 @@ def _replace_beyond_ascii(text: pl.Series, symbols: bool) -> pl.Series:
     return text.str.replace_many(changed) if changed else text
 
 
+def _apart(text: pl.Series) -> pl.Series:
+    return text.str.replace_all(_BARE_FRACTION, "$1 $2 ")
+
+
 def _compose(text: pl.Series) -> pl.Series:
     return text.str.replace_all(r"(\p{No})", " $1 ").str.normalize("NFKC")
 
 
 @cache
 def _replacement(character: str, symbols: bool) -> str:
-    """What stands for a character beyond ASCII: itself, its NFKC form, words of their own, or a blank."""
+    """What stands for a character beyond ASCII: itself, its NFKC form, words of their own, a blank, or nothing."""
+    if character in INVISIBLE:
+        return ""
     parts = []
     for c in unicodedata.normalize("NFKC", character):
         kind = unicodedata.category(c)[0]

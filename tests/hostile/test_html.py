@@ -137,6 +137,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "an image's alt of one word": lambda: in_page(f"<img class=latex src=x alt='{'a' * 19_900}^2'>" * 20),
     "an image's address of 33,000 backslashes": lambda: in_page(f"<img class=latex src='/tex/{'%5c' * 33_000}#'>"),
     "an image's address of 12,000 folders": lambda: in_page(f"<img class=latex src='{'/tex/%5c' * 12_000}#'>"),
+    "300,000 opening parentheses": lambda: in_page("\\(" * 300_000),
+    "500 rows of digits between dollars": lambda: in_page(("$" + "1" * 1_490 + "$ ") * 500),
     "100,000 dollars": lambda: in_page("$" * 100_000),
     "50,000 spaced dollars": lambda: in_page("$ " * 50_000),
     "50,000 dollars with a letter": lambda: in_page("$a" * 50_000),

@@ -23,12 +23,18 @@ _OPENER = re.compile(
     r"|\[(?P<bb>i?tex|i?math|latex|dmath|\${1,2})\]|##|`",
 )
 _BB_DISPLAY = frozenset(["tex", "math", "latex", "dmath", "$$"])
-_PRICE = re.compile(r"\d[\d,.]*\s*(?:.*[a-zA-Z]{3,}|[a-zA-Z]{2,}|[kKmMbB]\b|[-–/+]\s*$)", re.S)
+_PRICE = re.compile(
+    r"\d[\d,.]*+(?:\s+[a-zA-Z]{2,}|[\s/]*+[a-zA-Z]{3,}|.*[-–/+]\s*$|\s*[kKmMbB](?!\w)(?=.*\s[a-zA-Z]{2,}))", re.S
+)
+"""`5 per`, `20 and $30`, `5-`, `5k or …`: an amount and the prose up to the next dollar. `2k` and `4ac` are none."""
 _LESS_THAN = (
     re.compile(r"\$[^$<>\n]{0,200}<[A-Za-z][^$>\n]{0,200}\$"),
-    re.compile(r"\\\([^<>\n]{0,200}<[A-Za-z][^>\n]{0,200}?\\\)"),
+    re.compile(r"\\\((?:[^<>\n\\]|\\(?!\()){0,200}<[A-Za-z][^>\n]{0,200}?\\\)"),
 )
-_LESS_THAN_BYTES = (re.compile(rb"\$[^$<>\n]{0,800}<[A-Za-z]"), re.compile(rb"\\[(][^<>\n]{0,800}<[A-Za-z]"))
+_LESS_THAN_BYTES = (
+    re.compile(rb"\$[^$<>\n]{0,800}<[A-Za-z]"),
+    re.compile(rb"\\\((?:[^<>\n\\]|\\(?!\()){0,800}<[A-Za-z]"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,9 @@ def may_hold_less_than(html: bytes) -> bool:
 def find_spans(text: str, rules: Rules) -> Iterator[Span]:
     """Formulas of `text` from left to right, never overlapping, in time linear in its length."""
     position = 0
-    missing: set[str] = set()
+    ahead: dict[str, int] = {}
     while (opener := _OPENER.search(text, position)) is not None:
-        span = _span(text, opener, rules, missing)
+        span = _span(text, opener, rules, ahead)
         if span is None:
             position = opener.end() if opener[0] != "$$" else opener.start() + 2
         else:
@@ -80,51 +86,53 @@ def find_spans(text: str, rules: Rules) -> Iterator[Span]:
             position = span.end
 
 
-def _span(text: str, opener: re.Match[str], rules: Rules, missing: set[str]) -> Span | None:
+def _span(text: str, opener: re.Match[str], rules: Rules, ahead: dict[str, int]) -> Span | None:
     mark, start = opener[0], opener.start()
     if text[start - 1 : start] == "\\" and start:
         return None
     if opener["env"]:
-        return _environment(text, opener, missing)
+        return _environment(text, opener, ahead)
     if opener["bb"]:
         name = opener["bb"]
-        return _fenced_by(text, opener, f"[/{name}]", "bbcode", True, missing, display=name in _BB_DISPLAY)
+        return _fenced_by(text, opener, f"[/{name}]", "bbcode", True, ahead, display=name in _BB_DISPLAY)
     if mark == "$":
         return _dollar(text, start, rules)
     if mark == "##":
-        return _fenced_by(text, opener, "##", "hash", rules.hashes, missing)
+        return _fenced_by(text, opener, "##", "hash", rules.hashes, ahead)
     if mark == "`":
-        return _backtick(text, start, missing) if rules.backticks else None
+        return _backtick(text, start, ahead) if rules.backticks else None
     if mark.startswith("$latex"):
-        return _fenced_by(text, opener, "$", "wordpress", True, missing)
+        return _fenced_by(text, opener, "$", "wordpress", True, ahead)
     if mark == "$$":
-        tex = _until(text, opener.end(), "$$", MAX_DISPLAY_CHARS, missing)
+        tex = _until(text, opener.end(), "$$", MAX_DISPLAY_CHARS, ahead)
         if tex is None or not (is_tex(tex) or may_be_math(tex) or (rules.dollar and "\\" in tex)):
             return None
         return Span(start, opener.end() + len(tex) + 2, tex, True, "delimiters")
     close = mark.replace("(", ")").replace("[", "]")
-    tex = _until(text, opener.end(), close, MAX_DISPLAY_CHARS, missing)
+    tex = _until(text, opener.end(), close, MAX_DISPLAY_CHARS, ahead)
     if tex is None or mark in tex or (not rules.dollar and not (is_tex(tex) or may_be_math(tex))):
         return None
     return Span(start, opener.end() + len(tex) + len(close), tex, mark.endswith("["), "delimiters")
 
 
-def _until(text: str, start: int, close: str, limit_chars: int, missing: set[str]) -> str | None:
-    """The text up to `close`, or None where it is too far, empty, or lies across a block boundary."""
-    if close in missing:
-        return None
-    end = text.find(close, start, start + limit_chars)
-    if end < 0:
-        if start + limit_chars >= len(text):
-            missing.add(close)
+def _until(text: str, start: int, close: str, limit_chars: int, ahead: dict[str, int]) -> str | None:
+    """The text up to `close`, or None where it is too far, empty, or lies across a block boundary.
+
+    `ahead` holds where each mark stands next, so that the text is searched once a mark however many are opened.
+    """
+    end = ahead.get(close, -1)
+    if end < start:
+        end = text.find(close, start)
+        ahead[close] = end = end if end >= 0 else len(text)
+    if end == len(text) or end + len(close) > start + limit_chars:
         return None
     inner = text[start:end]
-    return None if not inner.strip() or BREAK in inner else inner
+    return None if BREAK in inner or not inner.strip() else inner
 
 
-def _environment(text: str, opener: re.Match[str], missing: set[str]) -> Span | None:
+def _environment(text: str, opener: re.Match[str], ahead: dict[str, int]) -> Span | None:
     close = f"\\end{{{opener['env']}}}"
-    tex = _until(text, opener.end(), close, MAX_DISPLAY_CHARS, missing)
+    tex = _until(text, opener.end(), close, MAX_DISPLAY_CHARS, ahead)
     if tex is None:
         return None
     end = opener.end() + len(tex) + len(close)
@@ -137,19 +145,19 @@ def _fenced_by(
     close: str,
     carrier: str,
     allowed: bool,
-    missing: set[str],
+    ahead: dict[str, int],
     *,
     display: bool = False,
 ) -> Span | None:
     limit_chars = MAX_DISPLAY_CHARS if display else MAX_INLINE_CHARS
-    tex = _until(text, opener.end(), close, limit_chars, missing) if allowed else None
+    tex = _until(text, opener.end(), close, limit_chars, ahead) if allowed else None
     if tex is None or is_prose(tex):
         return None
     return Span(opener.start(), opener.end() + len(tex) + len(close), tex, display, carrier)
 
 
-def _backtick(text: str, start: int, missing: set[str]) -> Span | None:
-    source = _until(text, start + 1, "`", 400, missing)
+def _backtick(text: str, start: int, ahead: dict[str, int]) -> Span | None:
+    source = _until(text, start + 1, "`", 400, ahead)
     if source is None or is_prose(source) or "\n\n" in source:
         return None
     return Span(start, start + len(source) + 2, asciimath_to_latex(source), False, "asciimath")

@@ -26,7 +26,7 @@ _RAW = (
     "code.math-inline, pre.math-block, tex, latex, script[type*='math-tex']"
 )
 _CLASSES = "span.math, div.math, span.tex, div.tex, span.latex, div.latex, .math-tex, .texhtml, .kdmath, " \
-           "span.inline-math, div.display-math, .tex2jax_process, eq, eqn, " \
+           "span.inline-math, span.math-container, div.display-math, .tex2jax_process, eq, eqn, " \
            "span.math-inline, div.math-display"  # fmt: skip
 
 
@@ -106,6 +106,7 @@ def lift_elements(page: Page) -> None:
         tex = clean(source)
         classes = (element.class_name or "").split()
         display = element.tag == "div" or any(word in classes for word in ("display", "block", "math-display"))
+        display = display or source.lstrip().startswith(("$$", "\\["))
         if element.query_selector("i, em, sup, sub, var") is not None:
             tex = converted(html_to_latex, element) if "texhtml" in classes or "math" in classes else ""
             page.put(element, tex, "html-math", display=display)

@@ -20,7 +20,11 @@ _STRONG = re.compile(r"\\[A-Za-z]{2,}|\\[,;:!{}|]|[\^_]\s*(?:[\w{\\+\-*(]|['′]
 _PROSE = re.compile(r"(?<![A-Za-z])[A-Za-z]{3,}+[,;:]?\s+(?:[A-Za-z]{2,}+[,;:.]?\s+)*[A-Za-z]{3}")
 _TEXT_GROUP = re.compile(r"\\(?:text|mathrm|mbox|operatorname|textrm|textbf|textit|hbox|label|tag|ref)\*?\s*\{[^{}]*\}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
-_SMALL = re.compile(r"[^\W\d_]{1,2}['′]*|[-+]?\d[\d.,]*|[A-Za-z]\w?(?:,\s*[A-Za-z]\w?)+")
+_SMALL = re.compile(
+    r"[^\W\d_]{1,2}['′]*|[-+]?\d[\d.,]*(?:\s?\\%)?|[A-Za-z]\w?(?:,\s*[A-Za-z]\w?)+"  # x'  50\%  a, b
+    r"|[-+]?\d[\d.,]*[A-Za-z]{1,3}|[A-Z]{2,6}|\\[A-Za-z]"  # 4ac  ABC  \R
+    r"|(?:log|ln|sin|cos|tan|det|dim|ker|rank|mod)\s+\w"
+)
 _OPERATOR = re.compile(r"[=<>≤≥≠+\-*/|()\[\]!,:'′∈→×·√∞Α-ω−]")
 
 

@@ -167,6 +167,21 @@ def test_charsets(charset: str, declared: bool) -> None:
     assert page.text == f"{words} $\\alpha^2$"
 
 
+@pytest.mark.parametrize(("charset", "meta"), [
+    ("utf-8", "windows-1251"), ("utf-8-sig", "windows-1251"), ("utf-16-le", "utf-8"), ("utf-8", "utf-16"),
+    ("windows-1251", "utf-8"), ("koi8-r", "utf-8"),
+])  # fmt: skip
+def test_bytes_are_believed_before_the_page(charset: str, meta: str) -> None:
+    words = "Сумма первых чисел равна половине произведения, и это знает каждый школьник в любой стране мира."
+    html = f"<html><head><meta charset={meta}></head><body><p>{words} $\\alpha^2$</p></body></html>"
+    assert extract(html.encode(charset)).text == f"{words} $\\alpha^2$"
+
+
+def test_hints_of_line_breaks_are_no_text() -> None:
+    page = extract(b"<title>Frac&shy;tions</title><p>Infor&shy;mation on 10&#8288;% of frac&shy;tions.</p>")
+    assert (page.title, page.text) == ("Fractions", "Information on 10% of fractions.")
+
+
 def test_a_wrong_charset_name_is_no_error() -> None:
     page = extract("<p>Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.</p>".encode(), charset="x-none")
     assert page.reject is None

@@ -129,6 +129,7 @@ def test_inline_formulas_are_told_from_display_ones(carrier: str) -> None:
     "We made $$$ and more $$ last year, then $$ again.",
     "Prices: $5-$10, $3/month; 50$ or 60$.",
     "A $20 bill, a $50 bill and nothing of $ alone.",
+    "$1.5M-$2M, $2k/$3k, $2m to $4m, from $20 off ($5 more), A$5m,B$6m, $AUD/$USD, $TSLA $AAPL.",
 ])  # fmt: skip
 @pytest.mark.parametrize("head", ["", MATHJAX])
 def test_money_and_shells_are_no_formulas(text: str, head: str) -> None:
@@ -138,6 +139,36 @@ def test_money_and_shells_are_no_formulas(text: str, head: str) -> None:
 def test_dollars_beside_prices() -> None:
     page = f"{MATHJAX}<p>It costs $100 per unit, and $x$ units at $p_i$ cost $10 each for the $n$th one.</p>"
     assert tex(page) == ["x", "p_i", "n"]
+
+
+SHORT = [
+    "2k+1",
+    "2k",
+    "2m",
+    "2n",
+    "5x",
+    "2ab",
+    "4ac",
+    "2xy = 1",
+    "3b",
+    "2mn",
+    "2AB",
+    "ABC",
+    "\\R",
+    "50\\%",
+    "log n",
+    "mod p",
+]
+
+
+@pytest.mark.parametrize("formula", SHORT)
+def test_coefficients_are_no_money(formula: str) -> None:
+    assert tex(f"{MATHJAX}<p>Let $x_0$ be with ${formula}$ so.</p>") == ["x_0", formula]
+
+
+def test_a_class_for_formulas_needs_no_script() -> None:
+    page = '<p>Where <span class="math-container">$AB=AC$</span> and <span class="math-container">$$n$$</span>.</p>'
+    assert [(f.tex, f.display) for f in formulas(page)] == [("AB=AC", False), ("n", True)]
 
 
 def test_weak_formulas_count_only_where_the_page_has_strong_ones() -> None:

@@ -227,6 +227,15 @@ def test_sections_with_lists_of_links_stay() -> None:
     assert "See also\n\n- Alternating series\n- Basel problem\n\nNotes" in text
 
 
+def test_subjects_in_an_article_s_classes_are_no_furniture() -> None:
+    text = extract(
+        f"""<div class="post-1 post type-post tag-social-choice category-popular hentry"><p>{LOREM * 3}</p></div>
+        <div id="comments"><p>{LOREM}I disagree.</p></div>"""
+    ).text
+    assert text.count(LOREM.strip()) == 3
+    assert "disagree" not in text
+
+
 def test_text_under_bad_names_stays_where_there_is_no_other() -> None:
     text = extract(f"<div class='has-sidebar promo'><p>{LOREM}</p><p>{LOREM}</p></div><div><p>Short.</p></div>").text
     assert text.count(LOREM.strip()) == 2
