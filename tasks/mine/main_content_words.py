@@ -117,7 +117,7 @@ _known_flags = lru_cache(maxsize=1 << 15)(_flags_of_name)
 """The web repeats its class names: within a page, a site, and a framework's users."""
 
 
-def _names(value: str) -> list[str]:
+def _names_of(value: str) -> list[str]:
     """The names in an attribute, without an article's subjects, which WordPress writes there: `tag-social-choice`."""
     names = value.split()
     return [n for n in names if not _SUBJECT.match(n)] if "hentry" in names or "type-post" in names else names
@@ -127,7 +127,7 @@ def _names(value: str) -> list[str]:
 def _flags_of_class(value: str) -> int:
     """Flags of a class attribute of at most `_MAX_CACHED_CHARS`: its value is repeated more than any other."""
     flags = 0
-    for name in _names(value):
+    for name in _names_of(value):
         flags |= _known_flags(name)
     return flags
 
@@ -144,7 +144,7 @@ def classify(tag: str, attributes: str) -> int:
         if kind == " class=" and len(value) <= _MAX_CACHED_CHARS:
             flags |= _flags_of_class(value)
         elif kind in _NAMING:
-            for name in _names(value):
+            for name in _names_of(value):
                 flags |= _known_flags(name) if len(name) <= _MAX_CACHED_CHARS else _flags_of_name(name)
         elif kind == " style=":
             if "none" in value or "hidden" in value:
