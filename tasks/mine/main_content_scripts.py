@@ -27,9 +27,8 @@ _PLAIN_SCRIPTS = {
 
 def write_scripts(html: str) -> str:
     """A serialised page with its scripts as characters; the second time, those that held another."""
-    if "<sup" in html or "<sub" in html:
-        html = _SCRIPT.sub(_written, _SCRIPT.sub(_written, html))
-    return html
+    html, count = _SCRIPT.subn(_written, html)
+    return _SCRIPT.sub(_written, html) if count else html
 
 
 def _written(script: re.Match[str]) -> str:

@@ -106,31 +106,31 @@ def lift_elements(page: Page) -> None:
             source = text_of(element)
             if attached(element) and not TOKEN.search(source):
                 block = element.hasattr("block") or element.tag in ("pre", "math-block", "katex-block")
-                display = (
-                    block or element.getattr("data-math-style") == "display" or element.matches(".js-display-math")
-                )
-                page.put(element, source, _carrier(element), display=display)
+                display = element.matches('[data-math-style="display"], .js-display-math')
+                page.put(element, source, _carrier(element), display=block or display)
+    refused: ElementNode | None = None  # what was too long as a whole is not tried again part by part
     for element in page.select(_CLASSES):
+        if refused is not None and refused.contains(element):
+            continue
         source = text_of(element)
         if not source.strip() or len(source) > 20_000 or TOKEN.search(source) or not attached(element):
             continue
         tex = clean(source)
         classes = (element.class_name or "").split()
         display = element.tag == "div" or any(word in classes for word in ("display", "block", "math-display"))
-        if "texhtml" in classes and "\\" not in source:
-            page.put(element, converted(html_to_latex, element), "html-math", display=display)
-        elif element.query_selector("i, em, sup, sub, var") is not None:
-            tex = converted(html_to_latex, element) if "math" in classes else ""
-            page.put(element, tex, "html-math", display=display)
+        written = element.query_selector("i, em, sup, sub, var") is not None
+        if ("texhtml" in classes and "\\" not in source) or (written and "math" in classes):
+            if not page.put(element, converted(html_to_latex, element), "html-math", display=display):
+                refused = element
         elif element.child_element_count == 0 and _is_one_formula(tex, source.strip()):
             page.put(element, tex, "math-class", display=display)
 
 
 def lift_fractions(page: Page) -> None:
     """Wikipedia's `{{sfrac}}` and `{{frac}}` in running text, which would read 12 for one half and 31/2 for 3 1/2."""
-    if page.has(b"frac"):
-        for element in page.select(":is(.sfrac, .frac):has(.num):has(.den)"):
-            if attached(element) and not TOKEN.search(text_of(element)):
+    if page.has(b'class="den"'):
+        for element in page.select(":is(.sfrac, .frac):has(.num):has(.den):not(.sfrac *, .frac *)"):
+            if not TOKEN.search(text_of(element)):
                 page.put(element, converted(html_to_latex, element), "html-math")
 
 

@@ -74,9 +74,7 @@ class Node:
 
 def close_prefixed(source: str) -> str:
     """A page in which `<mml:none/>` and its like are closed: to an HTML parser they are unknown, and stay open."""
-    if "<mml:" in source or "<m:" in source:
-        return _SELF_CLOSED.sub(r"<\1\2></\1>", source)
-    return source
+    return _SELF_CLOSED.sub(r"<\1\2></\1>", source) if ":math" in source else source
 
 
 def parse(markup: str) -> Node:
