@@ -20,6 +20,7 @@ from tasks.mine.detect_language import detect_language
 from tasks.mine.formulas import Formula, TooManyElementsError, lift, lift_text
 from tasks.mine.formulas.delimiters import escape_less_than, may_hold_less_than
 from tasks.mine.formulas.ledger import without_tokens
+from tasks.mine.formulas.markup import close_prefixed
 from tasks.mine.main_content import main_content
 from tasks.mine.warc_decode import charset_of
 from tasks.pipeline import ReadTable, RowStep, ranks_for, run_blocks
@@ -86,7 +87,7 @@ def extract(html: bytes, url: str = "", *, charset: str = "", max_depth: int = 5
         source = without_tokens(source)
     if not known or may_hold_less_than(html):
         source = escape_less_than(source)
-    tree = HTMLTree.parse(source)
+    tree = HTMLTree.parse(close_prefixed(source))
     if tree.body is None:
         return _nothing("no body", url)
     if is_deeper(tree, html, max_depth):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from resiliparse.parse.html import HTMLTree
 
 from tasks.mine.main_content_blocks import Block, Page, cut_blocks, render
+from tasks.mine.main_content_scripts import write_scripts
 from tasks.mine.main_content_tags import HEADINGS
 from tasks.mine.main_content_words import CAPTION, CHROME, COMMENT, CONTENT, HIDDEN, WEAK
 
@@ -69,7 +71,7 @@ def main_content(tree: HTMLTree) -> Article:
         Empty only if the body holds no word.
     """
     body = tree.body
-    page = cut_blocks(body.html if body is not None else "")
+    page = cut_blocks(write_scripts(body.html) if body is not None else "")
     chosen = _choose(page)
     title, heading = _title(page, " ".join((tree.title or "").split()))
     text = render([block for block in chosen if block is not heading] or chosen)
@@ -78,17 +80,22 @@ def main_content(tree: HTMLTree) -> Article:
 
 def _title(page: Page, title: str) -> tuple[str, Block | None]:
     """The title, and the heading that says the same and so need not stand in the text."""
-    folded = title.casefold()
+    folded = _folded(title)
     best, named = title, None
     for block in page.blocks:
         if block.tag in ("h1", "h2") and not block.formulas:
             heading = html.unescape(" ".join(block.text.split()))
-            before, found, after = folded.partition(heading.casefold())
+            before, found, after = folded.partition(_folded(heading))
             if (found and not before and not after.lstrip()[:1].isalnum()) or (not title and block.tag == "h1"):
                 return heading, block
             if found and block.tag == "h1" and (named is None or block.length > named.length):
                 best, named = heading, block
     return best, named
+
+
+def _folded(text: str) -> str:
+    """Text without the difference between CO2 and CO₂, or between upper and lower case."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _prose(block: Block) -> int:

@@ -159,6 +159,13 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "10,000 images": lambda: in_page("<img src='latex.php?latex=x'><img alt='$x$'>" * 10_000),
     "long image address": lambda: in_page(f"<img src='/formula/{'%5C' * 100_000}'>"),
     "long alternative text": lambda: in_page(f"<img class=latex alt='{'abc ' * 100_000}'>"),
+    "nested formulas in HTML": lambda: in_page("<span class=texhtml>" * 400 + "ε " * 9_000),
+    "nested fractions": lambda: in_page(
+        "<span class=frac>" * 400 + '<b class="num"></b><b class="den"></b>' * 9_000
+    ),
+    "30,000 superscripts": lambda: in_page("<sup>x</sup>" * 30_000 + "<sup><i>" * 200),
+    "100,000 open tags of MathML": lambda: in_page(":math" + "<m:a" * 100_000 + "<m:a" + "/" * 200_000),
+    "10,000 alternatives": lambda: in_page("<p class=alternatives>" + "<tex-math>x</tex-math><img>" * 10_000),
     "8,000 scripts": lambda: in_page("<script type='math/tex'>x</script>" * 8_000),
     "3,000 MathJax frames": lambda: in_page("<span class=MathJax>x</span>" * 3_000),
     "unclosed comment": lambda: in_page("<!--" * 50_000),

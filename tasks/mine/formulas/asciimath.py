@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from tasks.mine.formulas.symbols import FUNCTIONS, LATEX, join
 
@@ -50,6 +51,10 @@ _AROUND = {
 }  # fmt: skip
 _BINARY = {"frac": "\\frac{{{}}}{{{}}}", "root": "\\sqrt[{}]{{{}}}", "stackrel": "\\overset{{{}}}{{{}}}",
            "overset": "\\overset{{{}}}{{{}}}", "underset": "\\underset{{{}}}{{{}}}", "color": "{1}"}  # fmt: skip
+_FUNCTIONS = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "arcsin", "arccos",
+                        "arctan", "exp", "log", "ln", "lg", "det", "gcd", "f", "g"])  # fmt: skip
+"""What takes an argument, so that `sin x/x` is a fraction of both: `lim`, `max` and their like are mere symbols."""
+_NO_ARGUMENT = frozenset(["^", "_", "/", "|", ","])
 _WORDS = sorted(
     {*_NAMES, *_OPEN, *_CLOSE, *_UNARY, *_BINARY, "text", "mbox", "/", "_", "^", "|"}, key=len, reverse=True
 )
@@ -81,18 +86,37 @@ class _Parser:
             tex = self._intermediate(depth)
             if self._peek() == "/" and self.at + 1 < len(self.tokens):
                 self.at += 1
-                tex = f"\\frac{{{_bare(tex)}}}{{{_bare(self._intermediate(depth))}}}"
+                tex = f"\\frac{{{_bare(tex)}}}{{{self._signed(self._intermediate, depth)}}}"
             pieces.append(tex)
         return join(pieces)
 
     def _intermediate(self, depth: int) -> str:
-        """A simple expression with its subscript and superscript."""
+        """A simple expression with its subscript and superscript, and what a function with scripts is applied to."""
+        symbol = self._peek()
         tex = self._simple(depth)
+        scripts = self.at
         for mark in "_^":
             if self._peek() == mark:
                 self.at += 1
-                tex += f"{mark}{{{_bare(self._simple(depth))}}}"
+                tex += f"{mark}{{{self._signed(self._simple, depth)}}}"
+        if self.at > scripts and depth < MAX_DEPTH and self._is_applied(symbol):
+            tex = join([tex, self._intermediate(depth + 1)])
         return tex
+
+    def _signed(self, read: Callable[[int], str], depth: int) -> str:
+        """What stands after `^`, `_` or `/`: there a minus belongs to its operand."""
+        after = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else ""
+        if self._peek() == "-" and (after[:1].isalnum() or after in _OPEN):
+            self.at += 1
+            return f"-{read(depth)}"
+        return _bare(read(depth))
+
+    def _is_applied(self, symbol: str) -> bool:
+        """Whether a symbol is a function and its argument comes next; `f` and `g` want a bracket."""
+        after = self._peek()
+        if symbol not in _FUNCTIONS or not after or after in _CLOSE or after in _NO_ARGUMENT:
+            return False
+        return len(symbol) > 1 or after == "("
 
     def _simple(self, depth: int) -> str:
         symbol = self._peek()
@@ -112,12 +136,9 @@ class _Parser:
             if symbol in _BINARY and self._peek():
                 first, second = _bare(self._simple(depth + 1)), _bare(self._simple(depth + 1))
                 return _BINARY[symbol].format(first, second)
-        if symbol in _NAMES:
-            name = _NAMES[symbol]
-            return name if name in _PLAIN or name in "</>" else f"\\{name}"
-        if len(symbol) > 1 and symbol[0] == "\\":
-            return "\\ " if symbol == "\\ " else symbol
-        return _CLOSE.get(symbol) or _OPEN.get(symbol) or LATEX.get(symbol, symbol)
+            if self._is_applied(symbol):
+                return join([_named(symbol), self._simple(depth + 1)])
+        return _named(symbol)
 
     def _bracket(self, symbol: str, depth: int) -> str:
         start = self.at
@@ -173,3 +194,13 @@ def _bare(tex: str) -> str:
                 return tex
         return tex[1:-1].strip()
     return tex[2:-2].strip() if tex.startswith("\\{") and tex.endswith("\\}") and tex.count("\\{") == 1 else tex
+
+
+def _named(symbol: str) -> str:
+    """One symbol as LaTeX."""
+    if symbol in _NAMES:
+        name = _NAMES[symbol]
+        return name if name in _PLAIN or name in "</>" else f"\\{name}"
+    if len(symbol) > 1 and symbol[0] == "\\":
+        return "\\ " if symbol == "\\ " else symbol
+    return _CLOSE.get(symbol) or _OPEN.get(symbol) or LATEX.get(symbol, symbol)

@@ -8,13 +8,21 @@ from collections.abc import Callable
 from resiliparse.parse.html import HTMLTree
 
 from tasks.mine.formulas.delimiters import Rules, find_spans
-from tasks.mine.formulas.elements import lift_data, lift_elements, lift_images, lift_mathml
+from tasks.mine.formulas.elements import (
+    drop_alternatives,
+    lift_data,
+    lift_elements,
+    lift_fractions,
+    lift_images,
+    lift_mathml,
+)
 from tasks.mine.formulas.ledger import DISPLAY, INLINE, Ledger
 from tasks.mine.formulas.page import Page, surroundings
 from tasks.mine.formulas.rendered import lift_katex, lift_mathjax
 from tasks.mine.formulas.text_nodes import lift_delimited
 
 NAMED: tuple[Callable[[Page], None], ...] = (
+    drop_alternatives,
     lift_data,  # the source beside any rendering
     lift_katex,  # holds MathML
     lift_mathjax,  # holds MathML
@@ -23,6 +31,7 @@ NAMED: tuple[Callable[[Page], None], ...] = (
 )
 """Families whose markup says `math`, `latex` or `tex` by name."""
 UNNAMED: tuple[Callable[[Page], None], ...] = (
+    lift_fractions,
     lift_images,
     lift_delimited,  # last: what is left is running text
 )

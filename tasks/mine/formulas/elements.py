@@ -10,15 +10,14 @@ from tasks.mine.formulas import images
 from tasks.mine.formulas.asciimath import asciimath_to_latex
 from tasks.mine.formulas.html_math import html_to_latex
 from tasks.mine.formulas.ledger import TOKEN
-from tasks.mine.formulas.mathml import mathml_to_latex
-from tasks.mine.formulas.page import Page, attached, converted, text_of
+from tasks.mine.formulas.mathml import attribute_to_latex, mathml_to_latex
+from tasks.mine.formulas.page import TEX_ANNOTATION, Page, attached, converted, text_of
 from tasks.mine.formulas.tex import clean, is_prose, is_tex, may_be_math
 
 _DATA = ("data-tex", "data-latex", "data-math", "data-formula", "data-katex", "data-equation", "data-expr",
          "data-entry", "data-value", "data-original-tex", "data-mathml", "data-asciimath")  # fmt: skip
 _DATA_NAME = re.compile(rb"data-[\w-]{3,12}(?==)")
 _NEEDS_CLASS = frozenset(["data-entry", "data-value", "data-expr", "data-formula", "data-equation", "data-math"])
-_NOT_TEX = frozenset(["true", "false", "inline", "block", "display", "math", "0", "1", "yes", "no", "none"])
 _MATH_WORDS = ("math", "tex", "katex", "formula", "equation", "ql-")
 _RAW = (
     "d-math, dt-math, tex-math, math-inline, math-block, la-tex, katex-inline, katex-block, x-tex, math-renderer, "
@@ -39,7 +38,7 @@ def lift_data(page: Page) -> None:
     for element in page.select(", ".join(f"[{name}]:not(img, mjx-container *, .MathJax)" for name in names)):
         name = next((n for n in names if element.hasattr(n)), "")
         value = (element.getattr(name) or "").strip() if name else ""
-        if not value or value.lower() in _NOT_TEX or not attached(element):
+        if not value or value.lower() in images.NOT_TEX or not attached(element):
             continue
         classes = (element.class_name or "").lower()
         named = any(word in classes for word in _MATH_WORDS)
@@ -49,10 +48,20 @@ def lift_data(page: Page) -> None:
             continue
         display = any(word in classes for word in ("block", "display")) or element.tag in ("div", "p")
         if name == "data-mathml":
-            value = mathml_to_latex(value[:200_000].translate({0xAB: "<", 0xBB: ">", 0xA8: '"'}))
+            value = attribute_to_latex(value)
         elif name == "data-asciimath":
             value = asciimath_to_latex(value)
         page.put(element, value, "data-attribute", display=display)
+
+
+def drop_alternatives(page: Page) -> None:
+    """JATS's `<alternatives>` tell one formula in several ways: its TeX is kept, its MathML and its image are not."""
+    if page.names(b"<tex-math") and page.has(b"alternatives"):
+        for tex in page.select(":is(alternatives, .alternatives) > tex-math"):
+            for _ in range(2):
+                for beside in (tex.previous_element_sibling, tex.next_element_sibling):
+                    if beside is not None and beside.tag in ("math", "mml:math", "img"):
+                        beside.decompose()
 
 
 def lift_mathml(page: Page) -> None:
@@ -69,7 +78,7 @@ def lift_mathml(page: Page) -> None:
 
 def _math(page: Page, math: ElementNode, outer: ElementNode) -> None:
     display = math.getattr("display") == "block" or math.getattr("mode") == "display"
-    annotation = math.query_selector('annotation[encoding*="tex" i]')
+    annotation = math.query_selector(TEX_ANNOTATION)
     tex, carrier = clean(text_of(annotation)), "mathml-annotation"
     if not tex:
         tex, carrier = clean(math.getattr("alttext") or ""), "mathml-alttext"
@@ -97,9 +106,12 @@ def lift_elements(page: Page) -> None:
             source = text_of(element)
             if attached(element) and not TOKEN.search(source):
                 block = element.hasattr("block") or element.tag in ("pre", "math-block", "katex-block")
-                display = block or element.getattr("data-math-style") == "display"
-                page.put(element, source, _carrier(element), display=display)
+                display = element.matches('[data-math-style="display"], .js-display-math')
+                page.put(element, source, _carrier(element), display=block or display)
+    refused: ElementNode | None = None  # what was too long as a whole is not tried again part by part
     for element in page.select(_CLASSES):
+        if refused is not None and refused.contains(element):
+            continue
         source = text_of(element)
         if not source.strip() or len(source) > 20_000 or TOKEN.search(source) or not attached(element):
             continue
@@ -107,11 +119,20 @@ def lift_elements(page: Page) -> None:
         classes = (element.class_name or "").split()
         display = element.tag == "div" or any(word in classes for word in ("display", "block", "math-display"))
         display = display or source.lstrip().startswith(("$$", "\\["))
-        if element.query_selector("i, em, sup, sub, var") is not None:
-            tex = converted(html_to_latex, element) if "texhtml" in classes or "math" in classes else ""
-            page.put(element, tex, "html-math", display=display)
+        written = element.query_selector("i, em, sup, sub, var") is not None
+        if ("texhtml" in classes and "\\" not in source) or (written and "math" in classes):
+            if not page.put(element, converted(html_to_latex, element), "html-math", display=display):
+                refused = element
         elif element.child_element_count == 0 and _is_one_formula(tex, source.strip()):
             page.put(element, tex, "math-class", display=display)
+
+
+def lift_fractions(page: Page) -> None:
+    """Wikipedia's `{{sfrac}}` and `{{frac}}` in running text, which would read 12 for one half and 31/2 for 3 1/2."""
+    if page.has(b'class="den"'):
+        for element in page.select(":is(.sfrac, .frac):has(.num):has(.den):not(.sfrac *, .frac *)"):
+            if not TOKEN.search(text_of(element)):
+                page.put(element, converted(html_to_latex, element), "html-math")
 
 
 def _is_one_formula(tex: str, source: str) -> bool:

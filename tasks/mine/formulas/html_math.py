@@ -23,11 +23,17 @@ def _convert(node: Node) -> str:
 
 def _pieces(node: Node) -> list[str]:
     out: list[str] = []
+    top, bottom = _fraction(node)
     for child in node.children:
         if isinstance(child, str):
+            child = child if top is None else child.replace("⁄", "")
             words = child.replace("\xa0", " ").split(" ")
             out += [f"\\{w}" if w in FUNCTIONS else to_latex(w) if len(w) < 4 or not w.isalpha() else f"\\text{{{w}}}"
                     for w in words]  # fmt: skip
+        elif child is top and bottom is not None:
+            out.append(f"\\frac{{{_convert(top).strip()}}}{{{_convert(bottom).strip()}}}")
+        elif child is bottom or "sr-only" in child.raw_attributes:
+            pass
         elif child.tag in _SCRIPTS:
             tex = _convert(child).strip()
             out.append(f"{_SCRIPTS[child.tag]}{{{tex}}}" if tex else "")
@@ -38,3 +44,10 @@ def _pieces(node: Node) -> list[str]:
         elif child.tag not in ("style", "script"):
             out.append(_convert(child))
     return out
+
+
+def _fraction(node: Node) -> tuple[Node, Node] | tuple[None, None]:
+    """Numerator and denominator among the children of Wikipedia's `{{sfrac}}` and `{{frac}}`."""
+    named = {name: child for child in node.elements if child.raw_attributes for name in child.classes}
+    top, bottom = named.get("num"), named.get("den")
+    return (top, bottom) if top is not None and bottom is not None else (None, None)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, unquote_plus
 
+from tasks.mine.formulas.mathml import attribute_to_latex
 from tasks.mine.formulas.tex import clean, is_prose, is_tex, may_be_math
+
+NOT_TEX = frozenset(["true", "false", "inline", "block", "display", "math", "0", "1", "yes", "no", "none"])
+"""What a data attribute named after TeX says where it does not hold TeX."""
 
 SOURCE = re.compile(
     rb"<img(?:[^<\\$^%&]++|%(?!5[ce])|&(?!#92;)|<(?!img|/?[a-z]+[\s/>]))*+[\\$^%&]",
@@ -28,13 +32,16 @@ _BARE_QUERY = re.compile(
 _PATH = re.compile(r"/(?:formula|equation|tex|latex|math|svg|png)/([^/]*(?:%5c|\\).*)", re.S | re.I)
 _UPMATH = re.compile(r"upmath\.me/(?:svg|png)/(.+)$", re.I)
 _MATH_CLASS = re.compile(
-    r"\b(?:latex\w*|tex|texinline|math\w*|mwe-math\S*|equation\w*|formula\w*|ee_img\w*|inline-?formula|display-?formula|"
+    r"\b(?:latex\w*|tex|texinline|texrender|math\w*|mwe-math\S*|\w*equation\w*|formula\w*|ee_img\w*|inline-?formula|display-?formula|"
     r"wp-?latex|ql-img\S*|katex\S*|eqn?|wirisformula|imgmath|ltx_\S+|x-ck12-math|sympy|latex-img)\b",
     re.I,
 )
 _DISPLAY_CLASS = re.compile(r"display|block|latexcenter|\bdisp", re.I)
 _SOURCES = ("data-lazy-src", "data-src", "data-original", "src")
-_ALTERNATIVES = ("data-latex", "data-tex", "data-formula", "data-equation", "alt", "title")
+_ALTERNATIVES = ("data-mathml", "data-equation-content", "data-latex", "data-tex", "data-formula", "data-equation",
+                 "alt", "title")  # fmt: skip
+_HABR = re.compile(r"\${1,2}(?:inline|display)\${1,2}")
+_CANVAS = re.compile(r"LaTeX:\s*")
 _EXTENSION = re.compile(r"\.(?:png|gif|svg|jpe?g|webp)$", re.I)
 _COGS_LEAD = re.compile(r"^(?:\\(?:dpi|bg|fn|fg)_?\{?\w*\}?\s*|\\(?:inline|large|Large|LARGE|huge|small|tiny)\b\s*)+")
 
@@ -48,8 +55,11 @@ def may_hold_tex(image: str) -> bool:
 def tex_of_image(attributes: dict[str, str]) -> tuple[str, bool, str] | None:
     """TeX, whether it is a display formula, and the carrier's name; None for an image that is no formula."""
     classes = attributes.get("class", "")
-    display = bool(_DISPLAY_CLASS.search(classes))
-    alternative = _alternative(attributes)
+    drawn = attributes.get("data-tex", "").lower()
+    display = drawn == "display" or "$display$" in attributes.get("alt", "") or bool(_DISPLAY_CLASS.search(classes))
+    alternative, certain = _alternative(attributes)
+    if certain:
+        return alternative, display, "image-alt"
     for name in _SOURCES:
         address = attributes.get(name, "")
         if not address or address.startswith("data:") or len(address) > 20_000:
@@ -61,7 +71,8 @@ def tex_of_image(attributes: dict[str, str]) -> tuple[str, bool, str] | None:
             return (alternative if better else tex), display, carrier
     if not alternative:
         return None
-    if _MATH_CLASS.search(classes) or attributes.get("role") == "math" or "eeimg" in attributes:
+    named = drawn in ("inline", "display") or attributes.get("role") == "math" or "eeimg" in attributes
+    if named or _MATH_CLASS.search(classes):
         if _looks(alternative):
             return alternative, display, "wikipedia-image" if "mwe-" in classes or classes == "tex" else "image-alt"
     elif is_tex(alternative) and ("\\" in alternative or _wrapped(attributes.get("alt", ""))):
@@ -78,11 +89,20 @@ def _wrapped(text: str) -> bool:
     return len(text) > 2 and text[0] == "$" == text[-1]
 
 
-def _alternative(attributes: dict[str, str]) -> str:
+def _alternative(attributes: dict[str, str]) -> tuple[str, bool]:
+    """The TeX that stands beside the image, and whether its carrier leaves no doubt that it is TeX."""
     for name in _ALTERNATIVES:
-        if attributes.get(name, "").strip():
-            return clean(attributes[name])
-    return ""
+        value = attributes.get(name, "").strip()
+        if value.startswith(("<math", "«math")):
+            if tex := clean(attribute_to_latex(value)):
+                return tex, True
+        elif value and name != "data-mathml" and not (name.startswith("data-") and value.lower() in NOT_TEX):
+            mark = _HABR.match(value)
+            if mark is not None and value.endswith(mark[0]):
+                tex = clean(value[mark.end() : -mark.end()])
+                return tex, bool(tex)
+            return clean(_CANVAS.sub("", value, count=1) if value.startswith("LaTeX:") else value), False
+    return "", False
 
 
 def _tex_of_address(address: str) -> str:

@@ -18,6 +18,8 @@ _TOKENS = re.compile(r'<(/?)([A-Za-z][^\s/>]*)((?:[^>"]|"[^"]*")*)>|<!--.*?-->|(
 _ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
 _VOID = frozenset(["br", "hr", "img", "input", "wbr", "area", "base", "col", "embed", "link", "meta", "source"])
 
+_SELF_CLOSED = re.compile(r"<((?:mml|m):\w++)([^<>/]*+(?:/(?!>)[^<>/]*+)*+)/>")
+
 
 @dataclass(slots=True)
 class Node:
@@ -70,6 +72,11 @@ class Node:
         return None
 
 
+def close_prefixed(source: str) -> str:
+    """A page in which `<mml:none/>` and its like are closed: to an HTML parser they are unknown, and stay open."""
+    return _SELF_CLOSED.sub(r"<\1\2></\1>", source) if ":math" in source else source
+
+
 def parse(markup: str) -> Node:
     """The tree of serialised HTML, under a root named `#root`. Never deeper than `MAX_DEPTH`.
 
@@ -94,10 +101,10 @@ def parse(markup: str) -> Node:
         else:
             tag = name.lower().rpartition(":")[2]
             if len(stack) > MAX_DEPTH:
-                folded += tag not in _VOID
+                folded += tag not in _VOID and not attributes.endswith("/")
                 continue
             node = Node(tag, attributes)
             stack[-1].children.append(node)
-            if tag not in _VOID:
+            if tag not in _VOID and not attributes.endswith("/"):
                 stack.append(node)
     return root

@@ -19,6 +19,8 @@ from tasks.mine.formulas.mathml_names import (
 )
 from tasks.mine.formulas.symbols import FUNCTIONS, join, to_latex
 
+_WIRIS = str.maketrans("«»¨§`", "<>\"&'")
+
 
 def mathml_to_latex(markup: str) -> str:
     """LaTeX of one serialised `<math>` element.
@@ -29,6 +31,16 @@ def mathml_to_latex(markup: str) -> str:
     return node_to_latex(parse(markup))
 
 
+def attribute_to_latex(markup: str) -> str:
+    """LaTeX of a `<math>` element in an attribute, perhaps in WIRIS's spelling `«mo»§lt;«/mo»`; '' if too large."""
+    if markup.startswith("«"):
+        markup = markup.translate(_WIRIS)
+    try:
+        return mathml_to_latex(markup)
+    except ValueError:
+        return ""
+
+
 def node_to_latex(node: Node) -> str:
     """LaTeX of a MathML tree."""
     return _row(node.elements).strip() if node.tag == "#root" else _convert(node).strip()
@@ -37,7 +49,7 @@ def node_to_latex(node: Node) -> str:
 def tex_annotation(node: Node) -> str | None:
     """The TeX that a `semantics` element carries beside its MathML, if any."""
     for child in node.elements:
-        if child.tag == "annotation" and "tex" in child.attributes.get("encoding", "").lower():
+        if child.tag == "annotation" and child.attributes.get("encoding", "").lower().endswith("tex"):
             return "".join(c for c in child.children if isinstance(c, str))
     return None
 

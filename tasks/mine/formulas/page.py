@@ -17,6 +17,8 @@ class TooManyElementsError(ValueError):
     """A page has more elements of one carrier than `MAX_ELEMENTS`."""
 
 
+TEX_ANNOTATION = 'annotation[encoding$="tex" i]'
+"""MathML's TeX: `application/x-tex`, `TeX`, `LaTeX`, but not `text/x-asciimath`."""
 AROUND_BYTES = 40
 """How much is kept on each side of a word that speaks of mathematics."""
 

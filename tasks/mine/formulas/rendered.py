@@ -8,7 +8,8 @@ from tasks.mine.formulas.asciimath import asciimath_to_latex
 from tasks.mine.formulas.katex import katex_to_latex
 from tasks.mine.formulas.mathjax import mathjax_to_latex
 from tasks.mine.formulas.mathml import mathml_to_latex
-from tasks.mine.formulas.page import Page, attached, converted, text_of
+from tasks.mine.formulas.page import TEX_ANNOTATION, Page, attached, converted, text_of
+from tasks.mine.formulas.tex import clean
 
 _FRAMES = (".MathJax_Display, .MathJax_SVG_Display, .MJXc-display",
            ".MathJax:not(mjx-container, .MathJax *), .MathJax_SVG, .MathJax_CHTML, .mjx-chtml, .MathJax_MathML",
@@ -53,7 +54,7 @@ def lift_mathjax(page: Page) -> None:
 
 def _container(page: Page, element: ElementNode) -> None:
     display = element.getattr("display", "") in ("true", "block") or _in_display(element)
-    annotation = element.query_selector('annotation[encoding*="tex" i]')
+    annotation = element.query_selector(TEX_ANNOTATION)
     source = element.query_selector("[data-latex]")
     math = element.query_selector("math")
     if annotation is not None:
@@ -101,7 +102,7 @@ def _frame(page: Page, element: ElementNode) -> None:
     display = "isplay" in classes or _in_display(element)
     holder = element if element.hasattr("data-mathml") else element.query_selector("[data-mathml]")
     math = element.query_selector("math")
-    annotation = element.query_selector('annotation[encoding*="tex" i]')
+    annotation = element.query_selector(TEX_ANNOTATION)
     if annotation is not None:
         tex, carrier = text_of(annotation), "mathjax"
     elif holder is not None:
@@ -120,6 +121,7 @@ def _script(page: Page, script: ElementNode) -> None:
     kind = (script.getattr("type") or "").lower()
     source = text_of(script)
     display = "display" in kind.replace(" ", "")
+    _drop_twin(script, clean(source))
     if "asciimath" in kind:
         page.put(script, asciimath_to_latex(source), "asciimath", display=display)
     elif "mml" in kind:
@@ -129,6 +131,14 @@ def _script(page: Page, script: ElementNode) -> None:
             return
     elif "tex" in kind:
         page.put(script, source, "mathjax-script", display=display)
+
+
+def _drop_twin(script: ElementNode, tex: str) -> None:
+    """IOP shows the formula of a script as an image beside it too."""
+    for beside in (script.previous_element_sibling, script.next_element_sibling):
+        image = beside if beside is None or beside.tag == "img" else beside.query_selector("img")
+        if image is not None and tex and clean(image.getattr("alt") or "") == tex:
+            image.decompose()
 
 
 def _in_display(element: ElementNode) -> bool:

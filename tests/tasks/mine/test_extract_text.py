@@ -157,6 +157,16 @@ def test_less_than_in_a_formula_is_no_tag() -> None:
     assert page.text == "If $a<b$ or $0<x<y$, pay $5 now or $6; then all is well with the world."
 
 
+def test_self_closing_mathml_with_a_prefix_ends() -> None:
+    scripts = "<m:mi>C</m:mi><m:mi>k</m:mi><m:none/><m:mprescripts /><m:mi>n</m:mi><m:none/>"
+    html = (
+        "<p>A space, <mml:math><mml:mi>a</mml:mi><mml:mspace width='1em'/><mml:mi>b</mml:mi></mml:math>, and scripts, "
+        f"<m:math><m:mmultiscripts>{scripts}</m:mmultiscripts></m:math>, and the text goes on."
+    )
+    page = extract(html.encode())
+    assert page.text == "A space, $a\\quad b$, and scripts, ${}_{n}C_{k}$, and the text goes on."
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "windows-1251", "koi8-r", "utf-16"])
 @pytest.mark.parametrize("declared", [True, False])
 def test_charsets(charset: str, declared: bool) -> None:

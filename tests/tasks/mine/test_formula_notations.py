@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.mine.formulas.asciimath import asciimath_to_latex
-from tasks.mine.formulas.mathml import mathml_to_latex
+from tasks.mine.formulas.mathml import attribute_to_latex, mathml_to_latex
 from tasks.mine.formulas.tex import clean
 
 MATHML = {
@@ -54,12 +54,35 @@ ASCIIMATH = {
     'a "if" b': r"a\text{if}b",
     "root(3)(x)": r"\sqrt[3]{x}",
     "hat(x) vec v": r"\hat{x}\vec{v}",
+    "x^-1 + 10^-3.5": "x^{-1}+10^{-3.5}",
+    "e^-(a+b)": "e^{-(a+b)}",
+    "1/-x": r"\frac{1}{-x}",
+    "(a^-)": "(a^{-})",
+    "sinx/cosx": r"\frac{\sin x}{\cos x}",
+    "sin^2x/3": r"\frac{\sin^{2}x}{3}",
+    "f(x)/g(x)": r"\frac{f(x)}{g(x)}",
+    "f^-1(x)/f": r"\frac{f^{-1}(x)}{f}",
+    "lim_(x->0) sin x/x": r"\lim_{x\to0}\frac{\sin x}{x}",
+    "max x/2": r"\max\frac{x}{2}",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("source", ASCIIMATH)
 def test_asciimath(source: str) -> None:
     assert asciimath_to_latex(source) == ASCIIMATH[source]
+
+
+@pytest.mark.parametrize("source", ["sin", "sin^2 ", "x^-", "-/", "f("])
+def test_asciimath_without_end(source: str) -> None:
+    assert asciimath_to_latex(source * 2_000)
+
+
+def test_mathml_in_an_attribute() -> None:
+    """Self-closing tags are XML there, and WIRIS spells `<`, `>`, `"` and `&` in characters that need no escape."""
+    markup = "«math»«mi»x«/mi»«mspace width=¨1em¨/»«mo»§#8722;«/mo»«mn»1«/mn»«/math»"
+    assert attribute_to_latex(markup) == r"x\quad -1"
+    assert attribute_to_latex("<math><mo>«</mo><mi>x</mi><mo>§</mo></math>") == r"«x\S"
+    assert attribute_to_latex("<math>" * 100_000) == ""
 
 
 @pytest.mark.parametrize(("raw", "tidy"), [

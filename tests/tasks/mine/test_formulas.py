@@ -67,6 +67,25 @@ SOURCES = {
     "lazy image": '<img src="data:image/gif;base64,AA" data-lazy-src="/latex.php?latex=x%5E2">',
     "image in a formula folder": '<img src="https://example.org/equation/x%5E%7B2%7D%5C%2C.png"><!-- -->',
     "TeX in alt": '<img src="/images/17.png" alt="$x^2$">',
+    "Habr": '<img alt="$x^2$" data-tex="inline" src="https://habrastorage.org/getpro/habr/formulas/1.svg">',
+    "Habr, before 2020": '<img alt="$inline$x^2$inline$" src="https://habrastorage.org/getpro/habr/1.svg">',
+    "Habr, display": '<img alt="$$display$$x^2$$display$$" data-tex="display" src="/1.svg">',
+    "Canvas": '<img class="equation_image" alt="LaTeX: x^2" data-equation-content="x^2" src="/equation_images/x">',
+    "Canvas, alt": '<img class="equation_image" alt="LaTeX: x^2" src="/equation_images/x%255E2">',
+    "WIRIS": '<img class="Wirisformula" data-mathml="«math xmlns=¨http://www.w3.org/1998/Math/MathML¨»«msup»«mi»x«/mi»'
+    '«mn»2«/mn»«/msup»«/math»" alt="x squared" src="data:image/svg+xml;charset=utf8,%3Csvg">',
+    "WIRIS, alt": '<img class="Wirisformula" src="/showimage.php?formula=d4a" alt="«math»«msup»«mi»x«/mi»«mn»2«/mn»'
+    '«/msup»«/math»">',
+    "WIRIS, span": '<span data-mathml="«math»«msup»«mi»x«/mi»«mn»§#50;«/mn»«/msup»«/math»">x2</span>',
+    "MathML in alt": "<img alt='<math><msup><mi>x</mi><mn>2</mn></msup></math>' src='1.gif'>",
+    "Moodle": '<img class="texrender" title="x^2" alt="x^2" src="/filter/tex/pix.php/1.gif">',
+    "MathWorld": '<img class="numberedequation" alt="x^2" src="/images/equations/Circle/NumberedEquation1.svg">',
+    "IOP": '<span class="tex"><span class="texImage"><img alt="$x^2$" src="1.gif"></span>'
+    '<script type="math/tex">x^2</script></span>',
+    "JATS": "<alternatives><tex-math>$x^2$</tex-math><mml:math><mml:mi>x</mml:mi></mml:math></alternatives>",
+    "JATS, MathML first": '<span class="alternatives"><mml:math><mml:mi>x</mml:mi></mml:math><img alt="$x^2$">'
+    "<tex-math>x^2</tex-math></span>",
+    "AsciiMath beside MathML": x_squared('<annotation encoding="text/x-asciimath">x^^2</annotation>'),
     "data-tex": '<span class="ztext-math" data-tex="x^2">x²</span>',
     "data-latex": '<span class="math-tex" data-latex="x^2">x²</span>',
     "data-value of Quill": '<span class="ql-formula" data-value="x^2"><span class="katex">x²</span></span>',
@@ -87,6 +106,7 @@ SOURCES = {
     "StackExchange": f'{MATHJAX}<span class="math-container">$x^2$</span>',
     "Arithmatex": f'{MATHJAX}<span class="arithmatex">\\(x^2\\)</span>',
     "GitHub": "<math-renderer>$x^2$</math-renderer>",
+    "GitHub, display": '<math-renderer class="js-display-math">$$x^2$$</math-renderer>',
     "parentheses": f"{MATHJAX}<p>Let \\(x^2\\) be.</p>",
     "brackets": f"{MATHJAX}<p>\\[x^2\\]</p>",
     "dollars": f"{MATHJAX}<p>$$x^2$$</p>",
@@ -108,7 +128,8 @@ def test_source_is_kept_once(carrier: str) -> None:
     assert [f.replace("{", "").replace("}", "").replace("\\,", "") for f in tex(SOURCES[carrier])] == ["x^2"]
 
 
-DISPLAYS = ["MathJax 2, display frame", "KaTeX, display", "Quarto", "brackets", "dollars", "across line breaks"]
+DISPLAYS = ["MathJax 2, display frame", "KaTeX, display", "Quarto", "brackets", "dollars", "across line breaks",
+            "Habr, display", "GitHub, display"]  # fmt: skip
 
 
 @pytest.mark.parametrize("carrier", DISPLAYS)
@@ -201,6 +222,29 @@ def test_emphasis_that_ate_underscores() -> None:
 def test_mixed_carriers_stay_in_document_order() -> None:
     page = f'<p>$a_1$ <script type="math/tex">a_2</script> <d-math>a_3</d-math> {x_squared()} <em>\\(a_5\\)</em></p>'
     assert tex(MATHJAX + page + '<img alt="$a_6$">') == ["a_1", "a_2", "a_3", "x^{2}", "a_5", "a_6"]
+
+
+SLASH = '<span class="sr-only">/</span>'
+
+
+@pytest.mark.parametrize(("markup", "latex"), [
+    (f'<span class="sfrac">\u2060<span class="tion"><span class="num">1</span>{SLASH}<span class="den">2</span></span>'
+     "\u2060</span>", r"\frac{1}{2}"),
+    ('<span class="frac">3<span class="sr-only">+</span><span class="num">1</span>⁄<span class="den">2</span></span>',
+     r"3\frac{1}{2}"),
+    (f'<span class="texhtml">2<span class="sfrac"><span class="tion"><span class="num">π</span>{SLASH}'
+     '<span class="den">3</span></span></span></span>', r"2\frac{\pi}{3}"),
+    ('<span class="texhtml">π &gt; 3</span>', r"\pi>3"),
+])  # fmt: skip
+def test_fractions_and_formulas_in_html(markup: str, latex: str) -> None:
+    assert tex(markup) == [latex]
+
+
+def test_an_image_beside_another_formula_stays() -> None:
+    page = (
+        '<img alt="$x^2$"><script type="math/tex">y</script><img class="tex" alt="1"><img alt="LaTeX: a fine system">'
+    )
+    assert tex(page) == ["x^2", "y", "1"]
 
 
 def test_hidden_formulas_are_shown() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from statistics import mean
@@ -13,6 +14,7 @@ import pytest
 from resiliparse.parse.html import HTMLTree
 
 from tasks.mine.main_content import Article, main_content
+from tasks.mine.main_content_scripts import write_scripts
 
 LOREM = (
     "The harmonic series grows without bound, although its terms tend to zero; "
@@ -298,3 +300,36 @@ def test_hostile_documents_keep_their_text(document: str) -> None:
 def test_odd_tags(body: str, text: str) -> None:
     """Names with a `<`, skipped elements, and text that is no markup and begins what it does not end."""
     assert extract(body).text == text
+
+
+@pytest.mark.parametrize(("markup", "text"), [
+    ('10<sup>6</sup><sup class="reference">[1]</sup>', "10⁶[1]"),
+    ('10<sup>6</sup><sup id="cite_ref-1"><a href="#cite_note-1">[1]</a></sup>', "10⁶[1]"),
+    ("CO<sub>2</sub>, Na<sup>+</sup>, <sup>235</sup>U", "CO₂, Na⁺, ²³⁵U"),
+    ("3.0&times;10<sup>&minus;8</sup> m/s<sup>&nbsp;2</sup>", "3.0×10⁻⁸ m/s²"),
+    ("x<sup>n+1</sup>, <i>x</i><sup><i>k</i></sup>, 2<sup>1/2</sup>", "x^{n+1}, x^{k}, 2^{1/2}"),
+    ("a<sub>i,j</sub>, v<sub>max</sub>, x<sup>a&lt;b</sup>", "a_{i,j}, v_{max}, x^{a<b}"),
+    ("e<sup>x<sub>i</sub></sup>, e<sup>x<sup>2</sup></sup>", "e^{x_{i}}, e^{x²}"),
+    ("10<sup>\ue0007\ue001</sup>", "10^{\ue0007\ue001}"),
+    ("m<sup>e</sup> mod n", "m^{e} mod n"),
+    ("The 5<sup>th</sup>, 1<sup>er</sup>, <span>XIX</span><sup>e</sup>, M<sup>me</sup>", "The 5th, 1er, XIXe, Mme"),
+    ("A word<sup>*</sup>, TeX<sup>Beta</sup>, 20<sup>°</sup>", "A word*, TeXBeta, 20°"),
+    ('Note<sup><a href="#n3">3</a></sup> and<a href="#n4"><sup>4</sup></a>', "Note3 and4"),
+    ("<sub>Made with love by us</sub>", "Made with love by us"),
+    ('<span class="frac nowrap">3<sup>1</sup>&frasl;<sub>2</sub></span>', "3¹⁄₂"),
+])  # fmt: skip
+def test_superscripts_and_subscripts(markup: str, text: str) -> None:
+    assert extract(f"<p>{markup}</p>").text == text
+
+
+@pytest.mark.parametrize("markup", ["<sup>", "<sup><i>", "<i></i>", "<sup>x</sup>", "</i>", "<sup> ", "a "])
+def test_scripts_take_linear_time(markup: str) -> None:
+    hostile = "<p><sup>" + markup * (400_000 // len(markup))
+    began = time.process_time()
+    write_scripts(hostile)
+    assert time.process_time() - began < 2
+
+
+def test_title_with_a_subscript_is_its_heading() -> None:
+    article = extract(f"<h1>What CO<sub>2</sub> does</h1><p>{LOREM}</p>", "<title>What CO2 does - Site</title>")
+    assert article == Article(LOREM.strip(), "What CO₂ does")
