@@ -43,7 +43,15 @@ _TEXT_NUMBER = re.compile(r"\\(?:text|mbox)(?:bf|it|rm|normal)?\s?\{\s?(-?\d[\d.
 _SPEED = re.compile(r"(?<=[\d}])\s*\b(k?m|cm|ft|mi)\s?/\s?(s|h|hr|min)(\^\{?2\}?)?(?![a-zA-Z])")
 _CHINESE_LIST = re.compile(r"(?<=[\w)}$])\s?([或和及与])\s?(?=[\d({\\a-zA-Z$-])")
 _DOLLAR = re.compile(r"(?<!\\)\$+|\\[()\[\]](?!\d*(?:ex|em|pt))")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}(?:\\[!,;: ])?|,\\!|\\,)\s*(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}(?:\\[!,;: ])?|,\\!|\\,|')\s*(?=\d{3}(?!\d))")
+_MINUS_WORD = re.compile(
+    r"(?:\\(?:text|mbox|mathrm)\s?\{\s?)(?:minus|negative)\s?\}\s?(?=[\d\\$.(])|\b(?:minus|negative)\s(?=[\d\\$.(])",
+    re.IGNORECASE,
+)
+_REPEATED = re.compile(
+    r"(?<![\d.])(\d{1,20}\.\d{0,12}?)(?:(\d)\2{2,30}|(\d\d|\d{3}|\d{6})\3{1,15})\s?(?:\.\.\.|…|\\(?:l|c)?dots(?![a-z]))"
+)
+"""`0.333...`, `0.1212…`: the cycle stands there three times when it has one digit, else twice."""
 _SPACING = re.compile(
     r"\\(?:left|right|bigg?[lrm]?|Bigg?[lrm]?|displaystyle|textstyle|limits|nolimits|middle|hfill|hline|"
     r"noindent|centering|qquad|quad|enspace|thinspace|phantom\{[^{}]*\}|hspace\*?\{[^{}]*\}|"
@@ -55,10 +63,16 @@ _DOUBLED = re.compile(r"\\\\(?=(?:d?t?frac|boxed|text|sqrt|left|right|pi|cdot|ti
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 
 
+def signs(text: str) -> str:
+    """`minus 5` and `\\text{negative }5` as -5."""
+    return _MINUS_WORD.sub("-", text)
+
+
 def clean(text: str) -> str:
     """`text` with one spelling for each symbol, without math delimiters, spacing and outer punctuation."""
     if len(text) > MAX_CHARS:
         raise ParseError(f"longer than {MAX_CHARS} characters")
+    text = _REPEATED.sub(lambda m: f"{m[1]}\\overline{{{m[2] or m[3]}}}", signs(text))
     if not text.isascii():
         text = _CHINESE_LIST.sub(lambda m: " or " if m[1] == "或" else " and ", text)
         text = _SUPERSCRIPT.sub(lambda m: "^{" + m[0].translate(_SUPER_TABLE) + "}", text)

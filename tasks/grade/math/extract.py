@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from tasks.grade.math.clean import signs
+
 Fallback = Literal["last", "none"]
 
 _TAIL_CHARS = 20_000
@@ -35,13 +37,29 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9.\\^{_-])[-−]?(?:\$\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+,\d{1,2}(?=\s*[$€])|"
     r"\d+(?:\.\d+)?(?:\s*/\s*\d+(?:\.\d+)?)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s*\\?%)?(?![\d])"
 )
-_SIGN_AS_OPERATOR = re.compile(r"[\w)\]}]\s*$")
+_SIGN_AS_OPERATOR = re.compile(r"(?:[\d)\]}]|(?<![^\W\d_])[^\W\d_])\s*$")
+_SCALE_AFTER = re.compile(r"\s{1,2}(?:thousand|million|billion|trillion)\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r"[,(]\s{0,3}(?:or\s{1,3})?(?:which is\s{1,3})?(?:approximately|approx\.?|roughly|about|not|rather than|instead of)"
     r"\s(?:[^.\n]|\.\d)*",
     re.IGNORECASE,
 )
-_DENIED = re.compile(r"\b(?:not|n't)\s{1,3}(?:equal to\s{1,3})?[$\\(]{0,3}$")
+_CHANGED_BEFORE = re.compile(
+    r"(?:\bnot|n't|\b(?:less|more|fewer|greater|smaller|larger|other) than|\bhalf(?: of)?|\btwice|\btimes|\broot of"
+    r"|\bpower of|\bdivided by|\b(?:cannot|can't) be|\d\s?over|\bbetween\s\S{1,20}\sand)"
+    r"(?:\s{1,3}equal to)?\s{0,3}\}?[$\\(\s]{0,4}(?:[a-z]\s?=\s?)?$",
+    re.IGNORECASE,
+)
+_CHANGED_AFTER = re.compile(
+    r"[$\\)\s]{0,4}(?:\\text\{\s?)?(?:squared|cubed|to the power|over \d|divided by|(?:more|less) than \w\b)",
+    re.IGNORECASE,
+)
+"""Words that make another number of one: it is not what the text ends with."""
+_CORRECTED = re.compile(
+    r"[.!?](?=\s)|[。！？]|\b(?:wait|no|not|actually|rather|better|then|thus|hence|so|but|instead|sorry|correction)\b",
+    re.I,
+)
+"""Between two boxes: the second is not listed with the first, it replaces it."""
 _CONNECTOR = re.compile(r"\band\b|\bor\b|,|;|和|或|、", re.IGNORECASE)
 _PERCENT_AFTER = re.compile(r"\s{0,3}[$)\]\\]{0,4}\s{0,3}(?:\\?%|percent\b|per cent\b)")
 _CHOICE = r"[\s(*:\"'$]{0,6}([A-J])(?![A-Za-z0-9_'’])(?!\s+[a-z]{2,}\s+[a-z])"
@@ -56,6 +74,11 @@ _SECOND_CHOICE = re.compile(
     r"[)*]{0,3}\s{0,2}(?:,|;|&|/|and|or)\s{0,2}(?:and|or)?\s{0,2}[(*]{0,3}[A-J](?![A-Za-z0-9_'’])"
 )
 _CHOICE_BEFORE = re.compile(r"(?<![A-Za-z])[A-J][)*]{0,3}\s{0,2}(?:,|;|&|/|and|or)\s{0,2}(?:and|or)?[\s(*]{0,4}$")
+_RULED_OUT_BEFORE = re.compile(
+    r"(?:\b(?:not|neither|nor|except|exclude|eliminate|rule out|rules out|reject)|n['’]t|不是|不选|排除)\W{0,4}$", re.I
+)
+_RULED_OUT_AFTER = re.compile(r"[)*.\"']{0,3}\s(?:is|are|was) (?:wrong|incorrect|false|not)\b|(?:是错|不对|错误)", re.I)
+_ALL_CHOICES = re.compile(r"\W*(?:[A-J]\W+)+[A-J]\W*")
 _CHOICE_ALONE = re.compile(
     r"(?<![A-Za-z0-9\\+/^=_-])(?:\(([A-J])\)|([B-HJ])(?![A-Za-z0-9_'’])|A(?![A-Za-z0-9_'’]|\s+[a-z]))"
 )
@@ -93,7 +116,7 @@ def extract_answer(response: str, *, fallback: Fallback = "last") -> str:
 
 def _tail(response: str) -> str:
     """The end of a response, after its thinking, with runs of blanks shortened: patterns may be quadratic in them."""
-    text = _BLANKS.sub(lambda m: "\n\n" if "\n" in m[0] else "  ", response[-_TAIL_CHARS:])
+    text = signs(_BLANKS.sub(lambda m: "\n\n" if "\n" in m[0] else "  ", response[-_TAIL_CHARS:]))
     _, closed, after = text.rpartition("</think>")
     return after if closed and after.strip() else text
 
@@ -114,7 +137,7 @@ def last_boxes(text: str) -> tuple[int, str] | None:
     for earlier in reversed(found[:-1]):
         between = text[earlier[1] : chosen[0][0]]
         words = re.findall(r"[A-Za-z]{3,}", re.sub(r"\\[a-zA-Z]+|\band\b|\bor\b", " ", between))
-        if len(between) > 40 or len(words) > 1 or not _CONNECTOR.search(between):
+        if len(between) > 40 or len(words) > 1 or not _CONNECTOR.search(between) or _CORRECTED.search(between):
             break
         chosen.insert(0, earlier)
     last = chosen[-1]
@@ -170,6 +193,8 @@ def last_value(text: str) -> str:
         if len(re.findall(r"(?<![\\{a-z])[a-z]{3,}", content)) > 1 and "\\" not in content:
             spans.pop()
             continue
+        if _is_changed(text, match):
+            continue
         if re.search(r"[\d=<>\\]|^[A-Za-z]$|^[({\[]", content) or len(content) <= 12:
             percent = "\\%" if _PERCENT_AFTER.match(text, match.end()) else ""
             best = (match.start(), content + percent)
@@ -178,15 +203,22 @@ def last_value(text: str) -> str:
             best = (match.start(), match[1])
     for match in _NUMBER.finditer(text):
         if match.start() > best[0] and not any(low <= match.start() < high for low, high in spans):
-            if _DENIED.search(text[max(0, match.start() - 20) : match.start()]):
+            if _is_changed(text, match):
                 continue
             value = match[0].strip()
-            if value[0] in "-−" and _SIGN_AS_OPERATOR.search(text[max(0, match.start() - 2) : match.start()]):
+            if value[0] in "-−" and _SIGN_AS_OPERATOR.search(text[max(0, match.start() - 6) : match.start()]):
                 value = value[1:]
             if best[0] >= 0 and match.start() - best[0] < 12 and "frac" in best[1]:
                 continue
-            best = (match.start(), re.sub(r",(?=\d{1,2}$)", ".", value))
+            scale = _SCALE_AFTER.match(text, match.end())
+            best = (match.start(), re.sub(r",(?=\d{1,2}$)", ".", value) + (scale[0] if scale else ""))
     return best[1]
+
+
+def _is_changed(text: str, value: re.Match[str]) -> bool:
+    """Whether the words around a value deny it or make another one of it: `not 5`, `half of 5`, `5 squared`."""
+    before = text[max(0, value.start() - 40) : value.start()]
+    return bool(_CHANGED_BEFORE.search(before) or _CHANGED_AFTER.match(text, value.end()))
 
 
 def extract_choice(response: str) -> str:
@@ -198,12 +230,20 @@ def extract_choice(response: str) -> str:
             r"(?:\\(?:text|textbf|mathrm|mathbf)\{)?\s*\(?([A-Ja-j])\)?[.:]?\s*\}?(?:[).:\s].*)?", box[1], re.DOTALL
         )
         return letter[1].upper() if letter and not _SECOND_CHOICE.match(box[1], letter.end(1)) else ""
-    if named := list(_CHOICE_IS.finditer(text)):
+    if named := [m for m in _CHOICE_IS.finditer(text) if not _is_ruled_out(text, m)]:
         chosen = named[-1] if len(named) == 1 or len(text) > 400 else named[0]
         return "" if _SECOND_CHOICE.match(text, chosen.end()) else chosen[1]
-    if first := _CHOICE_FIRST.match(text):
-        return "" if _SECOND_CHOICE.match(text, first.end(1)) else first[1]
-    alone = list(_CHOICE_ALONE.finditer(text))
+    first = _CHOICE_FIRST.match(text)
+    if first and not _is_ruled_out(text, first):
+        return "" if _SECOND_CHOICE.match(text, first.end(1)) or _ALL_CHOICES.fullmatch(text) else first[1]
+    alone = [m for m in _CHOICE_ALONE.finditer(text) if not _is_ruled_out(text, m)]
     if not alone or _CHOICE_BEFORE.search(text[max(0, alone[-1].start() - 16) : alone[-1].start()]):
         return ""
     return alone[-1][1] or alone[-1][2] or "A"
+
+
+def _is_ruled_out(text: str, letter: re.Match[str]) -> bool:
+    """Whether the words around a letter say that it is not the one: `not B`, `B is wrong`, `不是B`."""
+    end = letter.end(letter.lastindex or 0)
+    before = text[max(0, end - 20) : end - 1]
+    return bool(_RULED_OUT_BEFORE.search(before) or _RULED_OUT_AFTER.match(text, end))

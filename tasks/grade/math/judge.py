@@ -26,7 +26,7 @@ DEFAULT_ROUNDING = Rounding()
 DEFAULT_LIMITS = ProverLimits()
 MAX_TREE_DEPTH = 90
 
-_OPTION = re.compile(r"\(?([A-J])\)?(?:[.:)]\s*|\s+)(?=[^\W\d_]{2})(.{1,200})", re.DOTALL)
+_OPTION = re.compile(r"\(?([A-J])\)?(?:[.:)]\s*|\s+)(?=[^\W\d_]{2})(?!(?:is|are|was)\b)(.{1,200})", re.DOTALL)
 _OPTION_FIRST = re.compile(r"\(?[A-J][).:]\s")
 _LETTER_LIST = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|;|&|/|\band\b|\bor\b)\s*(?:and\b|or\b)?\s*\(?[A-J]\)?)+")
 _WORDS_ONLY = re.compile(r"[^\W\d_](?:[^\W\d_]|[\s'’,.;:()/&-])*")
@@ -184,7 +184,7 @@ def _read_prediction(prediction: str, *, choice: bool) -> tuple[Node, ...]:
             if not is_prose(text):
                 return ()  # broken mathematics: its last number is no answer
     extracted = extract_answer(text)
-    for found in (extracted, last_value(extracted)):
+    for found in (extracted, last_value(extracted) if is_prose(extracted) else ""):
         try:
             return readings(found)
         except ParseError:

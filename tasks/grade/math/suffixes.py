@@ -60,7 +60,7 @@ class Suffixes(Cursor):
             elif token.kind in ("unit", "text") and not separator(token):
                 left = self.unit(left)
             elif token.kind == "scale":
-                left = Mul((left, Num(Fraction(_SCALES[self.next().value]))))
+                left = self.scaled(left, _SCALES[self.next().value])
             elif token[:2] == ("open", "(") and isinstance(left, Sym) and (call := self.call(left)):
                 left = call
             else:
@@ -129,6 +129,9 @@ class Suffixes(Cursor):
                 words.append("/" + self.next().value)
             else:
                 break
+        first, _, rest = " ".join(words).strip().partition(" ")
+        if (size := _SCALES.get(first.lower())) is not None:
+            left, words = self.scaled(left, size), rest.split()
         name = read_unit(" ".join(words))
         value = strip_unit(left)
         if name in ("percent", "percentage", "pct"):
@@ -136,6 +139,11 @@ class Suffixes(Cursor):
         if not name or (isinstance(left, Quantity) and left.unit in ("dollar", "%", "degree")):
             return left
         return Quantity(value, name)
+
+    def scaled(self, left: Node, size: int) -> Node:
+        """A value times what its scale word says, in its unit: `$2 million`."""
+        product = Mul((strip_unit(left), Num(Fraction(size))))
+        return Quantity(product, left.unit) if isinstance(left, Quantity) else product
 
     def call(self, left: Sym) -> Node | None:
         """`f(x)`: f, g, h before any bracket; a capital before one letter or number; else a product."""

@@ -175,7 +175,8 @@ def _escape(value: str, position: int, add: Emit) -> int:
 def _command(text: str, value: str, position: int, add: Emit) -> int:
     if value in TEXT_COMMANDS:
         content, position = _braced(text, position)
-        add("text", content)
+        word = content.strip().lower()
+        add(*(("name", PLAIN_NAMES[word]) if word in PLAIN_NAMES else ("text", content)))
         return position
     if value in FONT_COMMANDS:
         content, position = _braced(text, position)

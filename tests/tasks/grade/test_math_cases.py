@@ -407,6 +407,79 @@ T ; 10 ; 最终答案是 $\boxed{10}$。
 T ; 72 ; Ответ: 72 доллара
 T ; 92 ; الجواب هو ٩٢
 """
+QUALIFIED = r"""
+F ; 5 ; \boxed{<5}
+F ; 5 ; \boxed{\neq 5}
+F ; 5 ; \boxed{3 \foo 5}
+F ; 5 ; \boxed{100 / / 5}
+F ; 5 ; \boxed{5+}
+F ; 5 ; \boxed{1 2 3 4 5}
+F ; 5 ; <answer>3 ++/ 5</answer>
+F ; 5 ; \boxed{less than 5}
+F ; 5 ; \boxed{\text{not }5}
+F ; 5 ; \boxed{half of 5}
+F ; 5 ; \boxed{twice 5}
+F ; 5 ; \boxed{5 more than x}
+F ; 5 ; 1 over 5
+F ; 5 ; square root of 5
+F ; 5 ; 2 to the power of 5
+F ; 5 ; It cannot be 5.
+F ; 2 ; \boxed{5\text{ divided by }2}
+F ; 12 ; \boxed{\text{between }10\text{ and }12}
+T ; 5 ; She has 5 more than Bob.
+T ; 5 ; He went 5 times.
+T ; 5 ; It takes 5 hours over all.
+F ; 5 ; \boxed{\text{negative }5}
+F ; 5 ; #### minus 5
+T ; -5 ; \boxed{\text{negative }5}
+T ; -5 ; \boxed{\text{minus }5}
+T ; -5 ; The final answer is minus 5
+T ; -5 ; The answer is negative 5.
+T ; -5 ; The temperature outside is -5 degrees today
+T ; -5 ; So we lose, it is -5.
+T ; 5 ; so 8 -3 leaves 5
+T ; 2 ; 5 minus 3
+"""
+SCALES = r"""
+F ; 5\text{ million} ; \boxed{5\text{ billion}}
+F ; \$2\text{ million} ; \boxed{\$2\text{ billion}}
+F ; 2 ; \boxed{\$2\text{ million}}
+F ; 5 ; 5 million people
+T ; 1000000 ; \boxed{1\text{ million}}
+T ; 2000000 ; \boxed{\$2\text{ million}}
+T ; 2000000 ; The profit is \$2 million.
+T ; 5 million ; \boxed{5\text{ million}}
+T ; 1000000 ; 1'000'000
+T ; 1/3 ; \boxed{0.333...}
+T ; 1/3 ; \boxed{0.333\ldots}
+T ; 1/6 ; 0.1666…
+T ; 0.\overline{12} ; 0.12121...
+F ; 0.333... ; \boxed{0.333}
+T ; \infty ; \boxed{\text{infinity}}
+"""
+BOXES = r"""
+T ; 6 ; \boxed{5}. Wait, it is \boxed{6}
+T ; 6 ; First \boxed{5}, then \boxed{6}
+T ; 6 ; \boxed{5}, no, \boxed{6}
+T ; 6 ; \boxed{5} or rather \boxed{6}
+T ; 6 ; \boxed{7}. Hence, \boxed{6}
+F ; 5,6 ; \boxed{5}. Wait, \boxed{6}
+T ; 5,6 ; \boxed{5} and \boxed{6}
+T ; 5,6 ; $\boxed{5}$, $\boxed{6}$
+"""
+DENIALS = r"""
+F ; B ; The answer is not B
+F ; B ; not B
+F ; B ; I'd rule out B
+F ; B ; B is wrong
+F ; B ; 答案不是B
+F ; B ; The answer isn't B
+F ; A ; A. B. C. D.
+F ; B ; B/C
+T ; B ; A is wrong, so B
+T ; B ; I pick B, as A is wrong
+T ; B ; The answer is B, not C
+"""
 TABLES = {name: table for name, table in globals().items() if name.isupper() and isinstance(table, str)}
 CASES = [
     (f"{name.lower()}-{number}", *(part.strip() for part in line.split(" ; ")))
