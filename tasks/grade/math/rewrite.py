@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 from tasks.grade.math.clean import ParseError
+from tasks.grade.math.floats import real_value
 from tasks.grade.math.literals import flat_name
 from tasks.grade.math.nodes import (
     Add,
@@ -149,7 +151,7 @@ def is_name(node: Node) -> bool:
 def split_label(node: Node) -> tuple[Node | None, Node]:
     """(label, value) of `x = value` or `x ∈ value`; label None for a bare value, equation or inequality.
 
-    In a chain `x = 1 + 1 = 2 ≈ 1.9` the value is the last exact member.
+    In a chain `x = 1 + 1 = 2 ≈ 1.9` the value is the last exact member; so it is in `1 + 1 = 2`, if that is true.
     """
     if not isinstance(node, Rel):
         return None, node
@@ -167,9 +169,15 @@ def split_label(node: Node) -> tuple[Node | None, Node]:
         return items[0], items[-1]
     if len(items) == 2 and is_name(items[1]):
         return items[1], items[0]
-    if len(items) > 2:
+    if len(items) > 2 or _is_sum(items[0], items[1]):
         return None, items[-1]
     return None, Rel(ops, items)
+
+
+def _is_sum(left: Node, right: Node) -> bool:
+    """Whether `2 + 3 = 5` says what a number comes to."""
+    value = real_value(left) if isinstance(right, Num) else None
+    return value is not None and isinstance(right, Num) and math.isclose(value, right.value, rel_tol=1e-12)
 
 
 FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}

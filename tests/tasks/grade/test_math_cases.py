@@ -439,6 +439,9 @@ T ; -5 ; The temperature outside is -5 degrees today
 T ; -5 ; So we lose, it is -5.
 T ; 5 ; so 8 -3 leaves 5
 T ; 2 ; 5 minus 3
+T ; 5 ; \boxed{2+3=5}
+F ; 5 ; \boxed{2+2=5}
+F ; 3 ; \boxed{2+3=5}
 """
 SCALES = r"""
 F ; 5\text{ million} ; \boxed{5\text{ billion}}
