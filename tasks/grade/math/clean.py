@@ -45,7 +45,8 @@ _CHINESE_LIST = re.compile(r"(?<=[\w)}$])\s?([或和及与])\s?(?=[\d({\\a-zA-Z$
 _DOLLAR = re.compile(r"(?<!\\)\$+|\\[()\[\]](?!\d*(?:ex|em|pt))")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}(?:\\[!,;: ])?|,\\!|\\,|')\s*(?=\d{3}(?!\d))")
 _MINUS_WORD = re.compile(
-    r"(?:\\(?:text|mbox|mathrm)\s?\{\s?)(?:minus|negative)\s?\}\s?(?=[\d\\$.(])|\b(?:minus|negative)\s(?=[\d\\$.(])",
+    r"(?:\\(?:text|mbox|mathrm)\s?\{\s?)(?:minus|negative)\s?\}\s?(?=[\d\\$.(])|\b(?:minus|negative)\s(?=[\d\\$.(])"
+    r"|(?<!非)负\s?(?=[\d\\$])",
     re.IGNORECASE,
 )
 _REPEATED = re.compile(
@@ -64,7 +65,7 @@ _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 
 
 def signs(text: str) -> str:
-    """`minus 5` and `\\text{negative }5` as -5."""
+    """`minus 5`, `\\text{negative }5` and 负5 as -5."""
     return _MINUS_WORD.sub("-", text)
 
 

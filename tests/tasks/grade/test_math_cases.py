@@ -435,6 +435,8 @@ T ; -5 ; \boxed{\text{negative }5}
 T ; -5 ; \boxed{\text{minus }5}
 T ; -5 ; The final answer is minus 5
 T ; -5 ; The answer is negative 5.
+T ; -5 ; 答案是负5。
+F ; 5 ; 答案是负5。
 T ; -5 ; The temperature outside is -5 degrees today
 T ; -5 ; So we lose, it is -5.
 T ; 5 ; so 8 -3 leaves 5
