@@ -37,7 +37,7 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9.\\^{_-])[-−]?(?:\$\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+,\d{1,2}(?=\s*[$€])|"
     r"\d+(?:\.\d+)?(?:\s*/\s*\d+(?:\.\d+)?)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s*\\?%)?(?![\d])"
 )
-_SIGN_AS_OPERATOR = re.compile(r"(?:[\d)\]}]|(?<![^\W\d_])[^\W\d_])\s*$")
+_SIGN_AS_OPERATOR = re.compile(r"(?:[\d)\]}]|(?<![^\W\d_])[A-Za-z])\s*$")
 _SCALE_AFTER = re.compile(r"\s{1,2}(?:thousand|million|billion|trillion)\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r"[,(]\s{0,3}(?:or\s{1,3})?(?:which is\s{1,3})?(?:approximately|approx\.?|roughly|about|not|rather than|instead of)"
