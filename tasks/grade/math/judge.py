@@ -31,6 +31,12 @@ _OPTION_FIRST = re.compile(r"\(?[A-J][).:]\s")
 _LETTER_LIST = re.compile(r"\(?[A-J]\)?(?:\s*(?:,|;|&|/|\band\b|\bor\b)\s*(?:and\b|or\b)?\s*\(?[A-J]\)?)+")
 _WORDS_ONLY = re.compile(r"[^\W\d_](?:[^\W\d_]|[\s'’,.;:()/&-])*")
 _LATEX_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
+_IT_IS = re.compile(
+    r"(?:(?:so|then|thus|hence|and|now)\b,?\s)?(?:it|this|that|he|she|they|we|you|[a-z])\s"
+    r"(?:is|are|was|were|get|got|has|have|had)\s(?=\S{1,60}$)",
+    re.IGNORECASE,
+)
+"""Before one value: words too short to be told from products of letters."""
 _MARKED = re.compile(r"\\boxed|\\fbox|<answer>|</think>|final answer|####", re.IGNORECASE)
 _LETTERED = re.compile(
     r"(?:\\(?:text(?:bf|rm)?|mathrm|mathbf)\s*\{\s*\(?([A-J])\)?\.?\s*\}|\(([A-J])\))[\s~]*(?=[\d$\\-])(.{1,200})",
@@ -174,6 +180,7 @@ def _readable(text: str) -> bool:
 
 def _read_prediction(prediction: str, *, choice: bool) -> tuple[Node, ...]:
     text = prediction.strip()
+    text = text[said.end() :] if (said := _IT_IS.match(text)) else text
     told = is_prose(text) or _MARKED.search(text) or _OPTION_FIRST.match(text)
     if choice and told and (found := extract_choice(text)):
         return (Sym(found),)

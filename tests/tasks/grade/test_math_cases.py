@@ -428,6 +428,10 @@ F ; 2 ; \boxed{5\text{ divided by }2}
 F ; 12 ; \boxed{\text{between }10\text{ and }12}
 T ; 5 ; She has 5 more than Bob.
 T ; 5 ; He went 5 times.
+T ; 5 ; It is 5.
+T ; -5 ; So it is -5.
+T ; x+1 ; y is x+1
+F ; 5 ; it is 6
 T ; 5 ; It takes 5 hours over all.
 F ; 5 ; \boxed{\text{negative }5}
 F ; 5 ; #### minus 5
