@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
-
 from prefect import flow
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from flows.run import flow_run
 from flows.runner import Given, Runner
@@ -51,11 +48,6 @@ PUBLISHED = ReinforceConfig(
 """R1's second stage: T 0.7, prompts by category as in its supplement (thousands), the rest as in the first."""
 
 
-def _over_published(value: Any) -> Any:
-    """What is given goes over `PUBLISHED`, so that a profile or `--set` names what differs."""
-    return {**PUBLISHED.model_dump(), **value} if isinstance(value, Mapping) else value
-
-
 class AlignConfig(StageConfig):
     """From a fine-tuned model to one that is helpful and safe too."""
 
@@ -66,7 +58,7 @@ class AlignConfig(StageConfig):
         {"helpful": RewardModelConfig(), "safety": RewardModelConfig()}, min_length=1
     )
     """The reward models by kind; each name of `reinforce.rewards.judges` is one of them."""
-    reinforce: Annotated[ReinforceConfig, BeforeValidator(_over_published)] = PUBLISHED
+    reinforce: ReinforceConfig = PUBLISHED
 
 
 @flow(name="align")

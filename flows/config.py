@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,10 @@ def profile_names() -> list[str]:
     return sorted(p.stem for p in PROFILES.glob("*.toml"))
 
 
-def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[str] = ()) -> Config:
-    """The config of `flow` under `profile`, with `changes` (`a.b=value`, TOML values) on top.
+def load_config(
+    model: type[Config], flow: str, profile: str, changes: Sequence[str] = (), given: Mapping[str, Any] | None = None
+) -> Config:
+    """The config of `flow` under `profile`, with the table `given` over it and `changes` (`a.b=value`, TOML) on top.
 
     Raises:
         ConfigError: unknown profile or key, or a value out of bounds; the message lists what is allowed.
@@ -34,14 +36,17 @@ def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[
     sections: dict[str, Any] = tomllib.loads(path.read_text())
     parts: tuple[str, ...] = getattr(model, "PARTS", ())  # of a flow of flows: each part's own section
     data = {part: sections[part] for part in parts if part in sections} | sections.get(flow, {})
+    data = laid_over(data, given or {})
     for change in changes:
         key, sign, text = change.partition("=")
         if not sign or not key:
             raise ConfigError(f"--set {change!r}: write it as key=value, such as rounds=2 or classifier.dim=64")
         *parents, leaf = key.split(".")
-        place = data
+        place: Any = data
+        default: Any = model
         for depth, parent in enumerate(parents, 1):
-            place = place.setdefault(parent, {})
+            default = _default(default, parent)
+            place = place.setdefault(parent, _table(default) if isinstance(default, Mapping) else {})
             if not isinstance(place, dict):
                 whole = ".".join((flow, *parents[:depth]))
                 raise ConfigError(f"--set {change!r}: {whole} is a value and has no keys of its own")
@@ -50,6 +55,28 @@ def load_config(model: type[Config], flow: str, profile: str, changes: Sequence[
         return model.model_validate(data)
     except ValidationError as error:
         raise ConfigError(_explain(model, flow, error)) from error
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with another over it, key by key."""
+    merged = dict(below)
+    for key, value in above.items():
+        inside = merged.get(key)
+        both = isinstance(inside, Mapping) and isinstance(value, Mapping)
+        merged[key] = laid_over(inside, value) if both and inside is not None else value
+    return merged
+
+
+def _default(of: Any, name: str) -> Any:
+    """What stands under a name in a model, one of its instances, or a dictionary by free names."""
+    if isinstance(of, type) and issubclass(of, BaseModel):
+        return of.model_fields[name].get_default(call_default_factory=True) if name in of.model_fields else None
+    return of.get(name) if isinstance(of, Mapping) else getattr(of, name, None)
+
+
+def _table(named: Mapping[str, Any]) -> dict[str, Any]:
+    """A default by free names, so that a change to one of them leaves the others."""
+    return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in named.items()}
 
 
 def _value(text: str) -> Any:

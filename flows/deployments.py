@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from flows.config import ConfigError, load_config
+from flows.config import ConfigError, laid_over, load_config
 from tasks.stage import StageConfig
 
 if TYPE_CHECKING:
@@ -145,24 +145,10 @@ def _filled(flow: Flow[..., Any], profile: str, common: Mapping[str, Any], own: 
 
     Prefect replaces a parameter as a whole, so that a schedule that names one key of the config must carry the rest.
     """
-    given = _laid_over(common, own)
+    given = laid_over(common, own)
     model = config_of(flow)
     required = model is not None and any(field.is_required() for field in model.model_fields.values())
     if model is None or (required and not given):
         return given  # nothing to fill in: the form asks
-    base = {} if required else load_config(model, flow.name, profile).model_dump(mode="json")
-    try:
-        config = model.model_validate(_laid_over(base, given.get("config", {})))
-    except ValidationError as error:
-        lines = [f"{flow.name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigError("\n".join(lines)) from error
+    config = load_config(model, flow.name, profile, given=given.get("config"))
     return {**given, "config": config.model_dump(mode="json")}
-
-
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        inside = merged.get(key)
-        both = isinstance(inside, Mapping) and isinstance(value, Mapping)
-        merged[key] = _laid_over(inside, value) if both and inside is not None else value
-    return merged

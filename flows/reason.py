@@ -8,12 +8,14 @@ from flows.run import flow_run
 from flows.runner import Given, Runner
 from tasks.curate.order_curriculum import STAGE as ORDER_CURRICULUM
 from tasks.curate.order_curriculum import OrderCurriculumConfig
-from tasks.rl.config import ReinforceConfig
+from tasks.rl.config import Questions, ReinforceConfig, RewardWeights
 from tasks.stage import StageConfig
 from tasks.train.reinforce import reinforce_stage
 from warehouse.lineage import ArtifactRef
 
 REINFORCE = reinforce_stage("rigor-reason")
+PUBLISHED = ReinforceConfig(questions=Questions(order="curriculum"), rewards=RewardWeights(language=1.0))
+"""R1's first stage: as R1-Zero, and the language rewarded; the order is ours."""
 
 
 class ReasonConfig(StageConfig):
@@ -24,7 +26,7 @@ class ReasonConfig(StageConfig):
     attempts: str = "rigor-zero"
     """Its rollouts say how hard the problems are; empty: the level alone says it."""
     order_curriculum: OrderCurriculumConfig = OrderCurriculumConfig()
-    reinforce: ReinforceConfig = ReinforceConfig()
+    reinforce: ReinforceConfig = PUBLISHED
 
 
 @flow(name="reason")

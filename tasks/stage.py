@@ -9,16 +9,48 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from tasks.engine import LOCAL, Engine
 from warehouse.tables import TableView
 
+SHORTHANDS = {"base", "preset"}
+"""Keys by which a table names itself what it goes over: an algorithm, a shape."""
+
 
 class StageConfig(BaseModel):
-    """Base of every stage's config: frozen, and an unknown key is an error."""
+    """Base of every stage's config: frozen, an unknown key is an error, and numbers are finite.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    A table that is given for an option goes over the option's own default, which may be a paper's and differ from the
+    defaults of its class: `recipe = {batch_rows = 4}` leaves the published rate and schedule as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        fields = cls.model_fields
+        return {name: _laid(fields[name].default if name in fields else None, value) for name, value in given.items()}
+
+
+def over(default: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`default` as a table with `given` in its place, option by option; one of another `kind` takes nothing from it."""
+    own = dict(default)
+    if given.get("kind", own.get("kind")) != own.get("kind"):
+        return dict(given)
+    return own | {name: _laid(own.get(name), value) for name, value in given.items()}
+
+
+def _laid(below: Any, value: Any) -> Any:
+    """A value over what stands there without it; of a dictionary by free names only those given stay."""
+    if isinstance(value, Mapping) and isinstance(below, BaseModel) and not value.keys() & SHORTHANDS:
+        return over(below, value)
+    if isinstance(value, Mapping) and isinstance(below, Mapping):
+        return {name: _laid(below.get(name), item) for name, item in value.items()}
+    return value
 
 
 @dataclass(frozen=True)

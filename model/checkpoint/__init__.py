@@ -6,8 +6,8 @@ order into `step-00000100.tmp`, which then takes its name by a rename. No file o
 several machines the folder must be shared.
 """
 
-from model.checkpoint.folder import latest, prune, rewind, verify
+from model.checkpoint.folder import latest, prune, verify
 from model.checkpoint.ranks import CheckpointError
 from model.checkpoint.state import OptimizerState, load, save
 
-__all__ = ["CheckpointError", "OptimizerState", "latest", "load", "prune", "rewind", "save", "verify"]
+__all__ = ["CheckpointError", "OptimizerState", "latest", "load", "prune", "save", "verify"]

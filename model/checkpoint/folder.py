@@ -111,11 +111,3 @@ def prune(folder: Path, keep: int) -> None:
             remove(path)
         elif not damaged(path, content=False):
             good.add(step)
-
-
-def rewind(folder: Path, step: int) -> None:
-    """Remove all checkpoints newer than `step`: a rollback leaves their line of history. Rank 0 acts; no collective."""
-    if rank_and_world()[0] == 0:
-        for newer, path in checkpoints(folder):
-            if newer > step:
-                remove(path)

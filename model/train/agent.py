@@ -46,6 +46,9 @@ class Agent:
         self._told, theirs = os.pipe()
         try:
             _Zygote.of_this_process(log).ask(json.dumps(request).encode(), log, theirs)
+        except BaseException:
+            os.close(self._told)
+            raise
         finally:
             os.close(theirs)
         self._text = ""

@@ -13,9 +13,9 @@ from model.losses import AnyObjective, NextToken
 
 
 class Options(BaseModel):
-    """Base of a training's options: frozen, and an unknown key is an error."""
+    """Base of a training's options: frozen, an unknown key is an error, and numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class AdamWOptions(Options):
@@ -28,7 +28,7 @@ class AdamWOptions(Options):
     weight_decay: float = Field(0.1, ge=0, le=10)
     """Pulls on matrices (projections, router, embedding, head), not on norms and biases."""
     clip_norm: float = Field(1.0, gt=0)
-    """Largest L2 norm of the whole gradient; math.inf never clips."""
+    """Largest L2 norm of the whole gradient; 1e9 never clips."""
 
 
 class ScheduleOptions(Options):

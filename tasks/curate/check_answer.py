@@ -29,14 +29,22 @@ from tasks.grade.math import extract_choice, verify
 
 LIMITS = Limits(wall_seconds=20, cpu_seconds=5)
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_ITEMS = re.compile(r"[^\s,，、;；\[\]()]+")
-_MEMBERS = re.compile(r"[^\n,，、;；]+")
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)])\s*|(?:^|\s)and\s+|[.。\s]+$", re.IGNORECASE)
+_ITEMS = re.compile(r"[^\s,，、;；和&\[\]()]+")
+_MEMBERS = re.compile(r"[\n,，、;；和&]|\band\b", re.IGNORECASE)
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,3}[.)])\s*|[.。\s]+$")
+_ARTICLE = re.compile(r"^\s*(?:an?|the)\s+", re.IGNORECASE)
 _REFUSAL = re.compile(
-    r"\b(?:I (?:can(?:no|')t|can’t|won(?:'|’)t|will not|must not|am (?:not able|unable)|could not|do not want to)"
-    r"(?! (?:wait|help but|be (?:seen|caught|found)|reach|find|get|afford)\b)"
-    r"|I'm (?:sorry|unable|not able)|sorry, (?:but )?I|cannot support|not something I can|refuse to"
-    r"|I (?:must )?decline)\b"
+    r"\b(?:I (?:can(?:no|['’])t|won['’]t|will not|must not|am (?:not able|unable)|could not|do not want to)"
+    r"(?! (?:wait|help but|be (?:seen|caught|found)|reach|find|get|afford|bore|(?:stress|recommend|emphasi[sz]e|thank)"
+    r"(?: \w{1,20}){0,4} enough)\b)"
+    r"|I['’]m (?:unable|not able)|I(?:['’]| a)m not going to (?:help|assist|do|write|provide|give|answer|explain)"
+    r"|I(?:['’]| a)m (?:very |so |really |truly )?sorry"
+    r"(?!,? (?:to|you|if|it sounds|what|that (?:you|it|happened)|(?:\w{1,20} ){0,2}for)\b)"
+    r"(?!\s*[.!]\s*(?:here|first|step|to|you|\d))"
+    r"|(?:apologies|I apologi[sz]e),? but"
+    r"|sorry, (?:but )?I|cannot support|not something I can|refuse to|cannot be (?:fulfilled|provided|answered)"
+    r"|(?:is|['’]s) not possible(?: for me)?(?=\s*[.!])"
+    r"|I (?:must |have to |need to )?decline)\b"
     r"|我不能|我无法|不能帮|无法提供|抱歉",
     re.IGNORECASE,
 )
@@ -46,11 +54,12 @@ _LOOSE_CASE = frozenset(["true", "false", "even", "odd", "yes", "no"])
 
 
 def answer_part(response: str) -> str:
-    """What stands in the last answer tags; without tags, what follows the thinking; '' when the thinking never ends."""
+    """What stands in the last answer tags after the thinking; without tags, all of that; '' when it never ends."""
     if THINK_OPEN in response and THINK_CLOSE not in response:
         return ""
-    found = _ANSWER.findall(response)
-    return str(found[-1] if found else response.rpartition(THINK_CLOSE)[2]).strip()
+    said = response.rpartition(THINK_CLOSE)[2]
+    found = _ANSWER.findall(said)
+    return str(found[-1] if found else said).strip()
 
 
 def is_refusal(text: str) -> bool:
@@ -101,7 +110,9 @@ def plain_answer(checker: str, answer: str) -> str:
     """What of an answer counts: two that a checker (choice, list, exact or another) does not tell apart are equal."""
     if checker == "choice":
         return extract_choice(answer) or answer.strip(" .()").upper()
-    return "\n".join(_ITEMS.findall(answer)) if checker == "list" else _plain(answer)
+    if checker == "list":
+        return "\n".join(item for item in _ITEMS.findall(answer.rstrip(" \n.。")) if item.casefold() != "and")
+    return _plain(answer)
 
 
 def run_program(tests: str, answer: str) -> CodeVerdict:
@@ -126,8 +137,6 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def _has_members(answer: str, count: int, members: list[str]) -> bool:
-    items = [
-        _BULLET.sub("", part).strip().casefold() for line in answer.splitlines() for part in _MEMBERS.findall(line)
-    ]
+    items = [_ARTICLE.sub("", _BULLET.sub("", part)).strip().casefold() for part in _MEMBERS.split(answer)]
     items = [item[:-1] if item not in members and item.endswith("s") else item for item in items if item]
     return len(items) == len(set(items)) == count and set(items) <= set(members)

@@ -249,7 +249,7 @@ def _describe(frame: pl.DataFrame, report: Report) -> None:
 
 STAGE = Stage(
     name="collect_preferences",
-    version="4",
+    version="5",
     reads=("problems", "policy"),
     writes="preferences",
     config=CollectPreferencesConfig,

@@ -206,7 +206,7 @@ def _describe(rows: pl.DataFrame, samples: int, report: Report) -> None:
 
 STAGE = Stage(
     name="filter_cold_start",
-    version="1",
+    version="2",
     reads=("cold_start_samples",),
     writes="cold_start",
     config=FilterColdStartConfig,

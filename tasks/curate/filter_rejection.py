@@ -174,7 +174,7 @@ def _describe(kept: pl.DataFrame, samples: int, right: Counter[str], asked: int,
 
 STAGE = Stage(
     name="filter_rejection",
-    version="2",
+    version="3",
     reads=("rejection_samples",),
     writes="rejection_kept",
     config=FilterRejectionConfig,

@@ -181,7 +181,7 @@ def _describe(repairs: pl.DataFrame, wrong: int, report: Report) -> None:
 
 STAGE = Stage(
     name="write_repairs",
-    version="1",
+    version="2",
     reads=("step_labels", "problems"),
     writes="repairs",
     config=WriteRepairsConfig,

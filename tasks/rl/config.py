@@ -11,7 +11,7 @@ from model.losses import ALGORITHMS, Grpo
 from model.train.config import AdamWOptions, ScheduleOptions
 from tasks.grade.reward import RewardConfig, RewardTerm
 from tasks.rl.mix import asked_parts, layout, starts
-from tasks.stage import StageConfig
+from tasks.stage import StageConfig, over
 
 
 def _named(value: Any) -> Any:
@@ -22,7 +22,7 @@ def _named(value: Any) -> Any:
         base = str(value["base"])
         if base not in ALGORITHMS:
             raise ValueError(f"no algorithm {base!r}: one of {', '.join(sorted(ALGORITHMS))}")
-        return {**ALGORITHMS[base].model_dump(), **{key: item for key, item in value.items() if key != "base"}}
+        return over(ALGORITHMS[base], {key: item for key, item in value.items() if key != "base"})
     return value
 
 
@@ -88,7 +88,7 @@ class RewardWeights(StageConfig):
         }
         return RewardConfig(
             terms=tuple(
-                RewardTerm(name=name, version="2" if name == "steps" else "1", weight=weight)
+                RewardTerm(name=name, version="3" if name == "steps" else "1", weight=weight)
                 for name, weight in weights.items()
             )
         )
@@ -207,7 +207,8 @@ class ReinforceConfig(StageConfig):
     """G: responses to a question, the group."""
     questions: Questions = Questions()
     algorithm: Algorithm = ALGORITHMS["r1"]
-    """The loss; its `temperature` and `length_tokens` give way to the two below."""
+    """The loss; its `temperature` and `length_tokens` give way to the two below. What a paper does outside its loss has
+    keys of its own: "dr_grpo" goes with `advantage = "none"`, "dapo" with `waves` above 1 and `overlong`."""
     temperature: float = Field(1.0, gt=0, le=100)
     max_tokens: int = Field(32_768, ge=1, le=10_000_000)
     """Longest response."""

@@ -18,7 +18,7 @@ from tasks.grade.format import thinking_of
 from tasks.grade.math.judge import GoldError
 from tasks.grade.reward import RewardBatch, Values, compute_rewards, term
 from tasks.rl.config import RewardWeights
-from tasks.rl.mix import first_step
+from tasks.rl.mix import judges_in
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _judged(problem: Mapping[str, Any], response: str) -> float:
     return _verdicts[key]
 
 
-@term("steps", "2")
+@term("steps", "3")
 def steps(batch: RewardBatch) -> Values:
     """1 where the think part computes the answer, and all that it does not put right is true; else 0.
 
@@ -122,9 +122,9 @@ class Grader:
         reasoning = self.options.accuracy_categories
         if reasoning:
             weights["accuracy@1"] *= [problem["category"] in reasoning for problem in problems]
+        asked = judges_in(self.options, step, steps)
         for name, judge in self.options.judges.items():
-            there = step >= first_step(judge.from_share, steps)
-            values = self.judged(name, problems, responses) if there else np.full(count, np.nan)
+            values = self.judged(name, problems, responses) if name in asked else np.full(count, np.nan)
             terms[f"judge:{name}"] = values
             weights[f"judge:{name}"] = np.where(np.isnan(values), 0.0, judge.weight)
         total = sum((weights[name] * np.nan_to_num(values) for name, values in terms.items()), np.zeros(count))

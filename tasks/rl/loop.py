@@ -31,7 +31,7 @@ from tasks.rl.evaluate import Examiner
 from tasks.rl.grading import Grader, Judge
 from tasks.rl.job import RlJob
 from tasks.rl.measures import Metrics, step_metrics
-from tasks.rl.mix import asked_parts
+from tasks.rl.mix import asked_parts, judges_in
 from tasks.rl.passes import log_probs, without_mtp
 from tasks.rl.questions import read_questions
 from tasks.rl.reference import Reference
@@ -219,8 +219,9 @@ class Reinforcer:
         self._load_sampler()
         values = self.examiner.examine()
         self.events.metrics(self.step, {**values, "seconds_held_out": time.perf_counter() - started})
-        asked = len(asked_parts(self.config, self.step))
-        for text in self.watch.look(values["held_out_pass_rate"], values.get("held_out_preference"), asked):
+        judges = judges_in(self.config.rewards, self.step, self.config.steps)
+        rewarded = len(asked_parts(self.config, self.step)) + len(judges)
+        for text in self.watch.look(values["held_out_pass_rate"], values.get("held_out_preference"), rewarded):
             self.events.warn(f"step {self.step}: {text}")
 
     def _load_sampler(self) -> None:

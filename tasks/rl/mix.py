@@ -1,4 +1,4 @@
-"""Which parts of a mix of questions are asked when, and how many of each."""
+"""Which parts of a mix of questions and which judges are asked when, and how many questions of each part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from tasks.rl.config import ReinforceConfig
+    from tasks.rl.config import ReinforceConfig, RewardWeights
 
 
 def first_step(from_share: float, steps: int) -> int:
@@ -19,6 +19,11 @@ def first_step(from_share: float, steps: int) -> int:
 def asked_parts(config: ReinforceConfig, step: int) -> list[int]:
     """Numbers of the parts of the mix that are asked at a step."""
     return [n for n, part in enumerate(config.questions.mix) if step >= first_step(part.from_share, config.steps)]
+
+
+def judges_in(rewards: RewardWeights, step: int, steps: int) -> list[str]:
+    """Names of the judges that are asked at a step of so many."""
+    return [name for name, judge in rewards.judges.items() if step >= first_step(judge.from_share, steps)]
 
 
 def layout(config: ReinforceConfig, step: int) -> list[int]:

@@ -24,14 +24,14 @@ class Watch:
         """Of the last steps."""
         self.looks: list[list[float]] = [list(look) for look in state.get("looks", [])]
         """(mean reward of the last steps, held-out pass rate, the reward models' held-out score) at each look."""
-        self.asked: int = state.get("asked", 0)
-        """Parts of the mix that were asked at the last look."""
+        self.rewarded: int = state.get("rewarded", 0)
+        """Parts of the mix and judges that were in at the last look."""
         self.on: set[str] = set(state.get("on", []))
         """Kinds of warning whose cause holds since it was said."""
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        looks = {"looks": self.looks, "asked": self.asked}
+        looks = {"looks": self.looks, "rewarded": self.rewarded}
         return {"first": self.first, "last": self.last, **looks, "on": sorted(self.on)}
 
     def step(self, values: Mapping[str, float]) -> list[str]:
@@ -66,17 +66,18 @@ class Watch:
             }
         )
 
-    def look(self, pass_rate: float, preference: float | None = None, asked: int = 0) -> list[str]:
+    def look(self, pass_rate: float, preference: float | None = None, rewarded: int = 0) -> list[str]:
         """Warnings after a held-out measurement.
 
         Args:
             pass_rate: by the checkers.
             preference: the reward models' mean score of the held-out answers, where there are such models.
-            asked: parts of the mix that are asked by now. When another comes in, rewards before it say nothing.
+            rewarded: parts of the mix and judges that are in by now. When another comes in, rewards before it say
+                nothing.
         """
         o = self.options
-        if asked != self.asked:
-            self.asked, self.looks, self.last["reward"] = asked, [], []
+        if rewarded != self.rewarded:
+            self.rewarded, self.looks, self.last["reward"] = rewarded, [], []
         if self.last["reward"]:
             look = [self._mean("reward"), pass_rate, *([] if preference is None else [preference])]
             self.looks = [*self.looks, look][-o.hacking_looks - 1 :]

@@ -36,7 +36,8 @@ def pretrain(writes: str, config: PretrainConfig, inputs: Inputs, report: Report
     Reads the table `tokens` and the model `tokenizer`.
 
     Raises:
-        ValueError: the tokenizer has another vocabulary than the model, or there are no rows to train on.
+        ValueError: the tokenizer has another vocabulary than the model, a prompt is too long for it, or there are no
+            rows to train on.
     """
     folder = inputs.models["tokenizer"]
     tokenizer = Tokenizer.load(folder)
@@ -45,6 +46,9 @@ def pretrain(writes: str, config: PretrainConfig, inputs: Inputs, report: Report
             f"the tokenizer has {tokenizer.vocab_size} ids, the model {config.model.vocab_size}: set"
             " train_tokenizer.vocab_size and pretrain.model.vocab_size to the same number"
         )
+    asked, longest = _prompts(tokenizer, config), config.model.max_positions
+    if max(map(len, asked), default=0) + config.prompt_tokens > longest:
+        raise ValueError(f"pretrain.prompts and prompt_tokens come to more than the model's {longest:,} positions")
     tokens = inputs.tables["tokens"]
     report.rows_in(tokens.rows)
     rows, held_out = inputs.scratch / "train", inputs.scratch / "held_out"
@@ -62,7 +66,7 @@ def pretrain(writes: str, config: PretrainConfig, inputs: Inputs, report: Report
         "learning rate": str(config.recipe.optimizer.learning_rate)})  # fmt: skip
     made, curves = train(plan, rows, held_out if measured else None, inputs, report, tokenizer=folder, card=card)
     _figures(curves, report)
-    report.table("samples", _samples(made, tokenizer, config))
+    report.table("samples", _samples(made, tokenizer, asked, config))
     return made
 
 
@@ -81,13 +85,18 @@ def _figures(curves: Curves, report: Report) -> None:
     report_drop(curves, report)
 
 
-def _samples(made: Path, tokenizer: Tokenizer, config: PretrainConfig) -> pl.DataFrame:
-    """What the model makes of each prompt: greedily, and at temperature 1."""
-    shape, state = load_folder(made)
-    asked = [
+def _prompts(tokenizer: Tokenizer, config: PretrainConfig) -> list[list[int]]:
+    return [
         tokenizer.chat([{"role": "user", "content": text}], add_generation_prompt=True) if text else [tokenizer.bos]
         for text in config.prompts
     ]
+
+
+def _samples(made: Path, tokenizer: Tokenizer, asked: list[list[int]], config: PretrainConfig) -> pl.DataFrame:
+    """What the model makes of each prompt: greedily, and at temperature 1."""
+    if not asked:
+        return pl.DataFrame(schema={"prompt": pl.String, "temperature": pl.Float64, "text": pl.String})
+    shape, state = load_folder(made)
     longest = max(map(len, asked)) + config.prompt_tokens
     sampler = LocalSampler(shape, state, tokenizer, max_rows=len(asked), max_tokens=longest)
     rows = []

@@ -23,7 +23,7 @@ from model.train.config import AdamWOptions, GuardOptions, ScheduleOptions, Trai
 from model.train.events import Event, Follower
 from model.train.job import Folder
 from model.train.launch import launch
-from tasks.stage import Inputs, Report, StageConfig
+from tasks.stage import Inputs, Report, StageConfig, over
 
 
 def _named(value: Any) -> Any:
@@ -32,15 +32,8 @@ def _named(value: Any) -> Any:
         return preset(value)
     if isinstance(value, Mapping) and "preset" in value:
         changes = {key: item for key, item in value.items() if key != "preset"}
-        return ModelConfig.model_validate(_merged(preset(str(value["preset"])).model_dump(), changes))
+        return over(preset(str(value["preset"])), changes)
     return value
-
-
-def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    for key, item in changes.items():
-        nested = isinstance(item, Mapping) and isinstance(base.get(key), dict)
-        base[key] = _merged(base[key], item) if nested else item
-    return base
 
 
 ModelShape = Annotated[ModelConfig, BeforeValidator(_named)]

@@ -125,6 +125,9 @@ def _settings(config: ReinforceConfig) -> dict[str, str]:
         "learning rate": str(config.optimizer.learning_rate),
         "clip": f"{config.algorithm.clip_low} {config.algorithm.clip_high}",
         "KL weight": str(config.algorithm.kl_weight),
+        "loss": f"{config.algorithm.surrogate}, mean over {config.algorithm.mean}, {config.algorithm.ratio} ratio",
+        "advantage": config.advantage,
+        "waves": str(config.waves),
         "rewards": " ".join(
             f"{name}={weight}"
             for name, weight in {
@@ -148,7 +151,7 @@ def reinforce_stage(writes: str) -> Stage[ReinforceConfig]:
     """The stage under the name of the model that it makes: `rigor-zero`, `rigor-reason`, `rigor-r1`."""
     return Stage(
         name=f"reinforce_{writes.removeprefix('rigor-')}",
-        version="4",
+        version="5",
         reads=("problems", "policy"),
         writes=writes,
         config=ReinforceConfig,

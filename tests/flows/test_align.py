@@ -65,7 +65,7 @@ def test_a_small_run_makes_both_reward_models_and_uses_them(home: Settings, tmp_
         "pretrain.recipe.tokens=20000", "pretrain.recipe.looks=1"]))  # fmt: skip
     small = ["start=rigor-base", "collect_preferences.per_family=10", "reinforce.steps=4",
              "reinforce.schedule.warmup_steps=1",
-             "reinforce.questions_per_step=6", "reinforce.samples=4", "reinforce.max_tokens=12",
+             "reinforce.questions_per_step=16", "reinforce.samples=4", "reinforce.max_tokens=12",
              "reinforce.held_out={problems=24, every_steps=2, splits=[\"validation\", \"test\"]}"]  # fmt: skip
     calls = calls_of(small)
     assert [(call.stage, call.state) for call in calls] == [(name, "done") for name in CALLS]

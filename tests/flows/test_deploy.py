@@ -20,6 +20,8 @@ from flows.config import ConfigError, profile_names
 from flows.deploy import deploy, zombie_automation
 from flows.deployments import FILE, deployments, read_operations
 from flows.triggers import network_failed, retry_policy
+from flows.zero import ZeroConfig
+from model.losses import ALGORITHMS
 from tasks.mine.warc_open import BlockedAddressError
 from tasks.stage import SourceFile
 
@@ -65,6 +67,18 @@ def test_what_starts_by_itself_carries_the_whole_config() -> None:
     assert not {each.full_name for each in by_hand} & {each.full_name for each in made.values()}, "one of each name"
 
 
+def test_a_deployment_goes_over_the_profile_before_it_is_filled(tmp_path: Path) -> None:
+    """Laid over the filled config, a named algorithm would keep every value of the one before it."""
+    (file := tmp_path / "prefect.yaml").write_text(
+        "name: x\ndeployments: [{name: zero, entrypoint: 'flows/zero.py:zero', parameters: {config: {reinforce:"
+        " {algorithm: {base: gspo}, optimizer: {learning_rate: 0.5}}}}}]"
+    )
+    (made,) = deployments(read_operations(file), "laptop")
+    config = ZeroConfig.model_validate(made.parameters["config"]).reinforce
+    assert config.algorithm == ALGORITHMS["gspo"]
+    assert (config.optimizer.learning_rate, config.optimizer.weight_decay, config.steps) == (0.5, 0, 24)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -74,7 +88,7 @@ def test_what_starts_by_itself_carries_the_whole_config() -> None:
         ("deployments: [{name: a, entrypoint: 'flows/nothing.py:mine'}]", "No module named 'flows.nothing'"),
         ("deployments: [{name: a, entrypoint: 'flows/mine.py:mined'}]", "no attribute 'mined'"),
         ("deployments: [{name: a, entrypoint: 'flows/mine.py:mine', parameters: {config: {round: 1}}}]",
-         r"mine\.round: Extra"),
+         r"mine\.round: there is no such key"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -92,8 +93,10 @@ def test_a_base_model_learns_is_registered_and_leads_back_to_problems(corpus: Se
 
 
 def test_the_registered_folder_is_a_hugging_face_model_with_the_same_logits(corpus: Settings, tmp_path: Path) -> None:
-    base = run([*SMALL, "pretrain.recipe.tokens=4096"])[-1].ref
+    base = run([*SMALL, "pretrain.recipe.tokens=4096", "pretrain.prompts=[]"])[-1].ref
     assert base is not None
+    with pytest.raises(ValueError, match="more than the model's 1,024 positions"):  # before, not after the training
+        run([*SMALL, "pretrain.prompt_tokens=1024"])
     folder = models.fetch(base, tmp_path)
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokens_BT = torch.tensor([AutoTokenizer.from_pretrained(folder)("Compute 3 + 4 + 5.")["input_ids"]])
@@ -122,12 +125,18 @@ def test_a_flow_killed_in_training_goes_on_to_the_same_weights(corpus: Settings)
         time.sleep(0.05)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    (checkpoint,) = sorted(saved.glob("*/checkpoints/step-*[0-9]"))[-1:]
+    timed = [e for line in (checkpoint.parents[1] / "events.jsonl").read_text().splitlines()
+             if "tokens_per_second" in (e := json.loads(line)).get("values", {})]  # fmt: skip
+    before = {e["step"]: e["values"]["tokens_per_second"] for e in timed if e["step"] <= int(checkpoint.name[5:])}
     resumed = run(changes)[-1].ref
     assert resumed is not None
-    started = mlflow.MlflowClient().get_metric_history(
-        Lineage(Runner(corpus).tables).call_of(resumed)["mlflow_run"], "next_token"
+    curve = mlflow.MlflowClient().get_metric_history(
+        Lineage(Runner(corpus).tables).call_of(resumed)["mlflow_run"], "tokens_per_second"
     )
-    assert len(started) < STEPS, "it did not begin again"
+    assert len(curve) == STEPS
+    assert before
+    assert before.items() <= {point.step: point.value for point in curve}.items(), "the killed one's steps, not again"
     uninterrupted = run([*changes, "pretrain.recipe.looks=6"])[-1].ref  # another fingerprint, the same training
     assert uninterrupted is not None
     assert uninterrupted.version != resumed.version

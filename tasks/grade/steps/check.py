@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tasks.grade.steps.chains import Chain, find_chains
@@ -14,6 +15,8 @@ from tasks.grade.steps.remainders import judge_remainders
 from tasks.grade.steps.report import Claim, StepReport, summarize
 from tasks.grade.steps.values import agree, evaluate
 
+_REMAINDER = re.compile(r"remainder|[÷余R]|\d ?r ?\d")
+"""What a division with a remainder has somewhere."""
 MAX_CHARS = 20_000
 """A step is read up to here."""
 
@@ -73,12 +76,14 @@ def _check_step(index: int, step: str, name_before: Named | None) -> tuple[list[
     """
     chains, reader, token_count = _chains(step)
     claims = [_annotation(index, token) for token in reader.annotations]
-    if "remainder" in step or "÷" in step or "R" in step or "余" in step:
+    if _REMAINDER.search(step):
         claims.extend(judge_remainders(index, step))
+    divided = [claim.span for claim in claims if claim.kind == "division"]
     result: Equation | None = None
     before: Equation | None = None
     for chain in chains:
-        claims.extend(c for k in range(len(chain.relations)) if (c := judge_pair(index, step, chain, k)))
+        pairs = [c for k in range(len(chain.relations)) if (c := judge_pair(index, step, chain, k))]
+        claims.extend(c for c in pairs if not any(start <= c.span[0] < c.span[1] <= end for start, end in divided))
         if name := named(step, chain):
             if name_before and (claim := judge_renamed(index, step, name_before, chain, name)):
                 claims.append(claim)

@@ -10,7 +10,7 @@ from tasks.grade.steps.chains import Chain
 from tasks.grade.steps.operands import Operand
 from tasks.grade.steps.report import Claim, Kind, Verdict
 from tasks.grade.steps.values import Value, agree, evaluate, other_multiple, parse, same_constant
-from tasks.grade.steps.words import CONVERSIONS, is_modular, is_refuted, is_rounded, is_whole
+from tasks.grade.steps.words import CONVERSIONS, is_modular, is_refuted, is_rounded, is_supposed, is_whole
 
 _BEFORE, _AFTER = 150, 120
 """Characters around a claim that may speak of rounding."""
@@ -80,6 +80,8 @@ def _excuse(step: str, chain: Chain, a: Operand, b: Operand, *, first: bool, las
     near = step[max(0, a.start - _NEAR) : b.end + _NEAR]
     if is_refuted(step, a.start, b.end):
         return "denied or taken back"
+    if is_supposed(step, a.start):
+        return "supposed"
     if is_modular(near):
         return "modular or in another base"
     return ""

@@ -9,7 +9,7 @@ from tasks.grade.steps.report import Claim
 
 _GAP = r"(?:\\[;, ]|\s){0,3}"
 _ARTICLES = rf"(?:(?:with|and){_GAP})?(?:(?:an?|the){_GAP})?"
-_REMAINDER = rf"{_ARTICLES}remainder\s?(?:of|is|=)?|R\.?|\\(?:text|mathrm)\{{ ?R ?\}}|余"
+_REMAINDER = rf"{_ARTICLES}remainder\s?(?:of|is|=)?|[Rr]\.?|\\(?:text|mathrm)\{{ ?R ?\}}|余"
 _STATED = re.compile(
     rf"(\d{{1,15}}){_GAP}(?:÷|/|\\div|divided by){_GAP}(\d{{1,15}}){_GAP}(?:=|is|gives|equals|to get)"
     rf"{_GAP}(\d{{1,15}}){_GAP},?{_GAP}(?:{_REMAINDER}){_GAP}(\d{{1,15}})(?!\.?\d)"

@@ -83,6 +83,11 @@ _HYPOTHETICAL = re.compile(
     r"testing|for example|case|say|when|want|need|condition|must|require\w*)\b|假设|如果|若|设",
     re.IGNORECASE,
 )
+_SUPPOSED = re.compile(
+    r"(?:\b(?:if|suppose|supposing|imagine|assum(?:e|ing))(?: for (?:now|a moment|contradiction))?,?(?: that)?|"
+    r"假设|如果|假如|若|设)[\s$(]*$",
+    re.IGNORECASE,
+)
 _MODULAR = re.compile(
     r"\\p?mod\b|\\bmod|\\equiv|≡|\bmod(?:ulo)?\b|\bcongruent\b|\bbase[- ]?\s?(?:\d|two|b\b)|\d_\{?\d+\}?|"
     r"\bbinary\b|\bhexadecimal\b|\bdigit\b|模|进制|同余"
@@ -106,8 +111,13 @@ def is_refuted(step: str, start: int, end: int) -> bool:
     return bool(_NEGATED.search(step, max(0, start - 15), start) or _NEGATED.search(step, end, end + 12))
 
 
+def is_supposed(step: str, start: int) -> bool:
+    """Do the words right before `start` suppose what comes?"""
+    return _SUPPOSED.search(step, max(0, start - 40), start) is not None
+
+
 def is_hypothetical(text: str) -> bool:
-    """Does it suppose rather than state?"""
+    """Does it speak of what is supposed rather than so?"""
     return _HYPOTHETICAL.search(text) is not None
 
 

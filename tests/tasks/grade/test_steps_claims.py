@@ -27,7 +27,7 @@ TRUE = [
     r"\[ \text{Total} = 5 \text{ apples} \times 3 = 15 \text{ apples} \]", "|3 - 8| = 5",
     "3 million + 2 million = 5 million", r"\begin{align*} x &= 3+4 \\ &= 7 \end{align*}", r"= \boxed{4 + 3 = 7}",
     "9 - 3 (from snack) - 2 (for lunch) = 4", r"40 \text{ (Ann)} + 80 \text{ (Bo)} = 120",
-    "17 ÷ 5 = 3 with a remainder of 2", "**5** + 3 = **8**", "5 - -3 = 8",
+    "17 ÷ 5 = 3 with a remainder of 2", "17 ÷ 5 = 3 R 2", "17/5 = 3r2", "**5** + 3 = **8**", "5 - -3 = 8",
     r"(2+3i)(2-3i) = 4 - 9i^2 = 4 + 9i - 9i + 9", "three quarters of 80 is 60", "20 percent of 50 is 10", "½ * 8 = 4",
 ]  # fmt: skip
 
@@ -39,7 +39,8 @@ FALSE = [
     (r"\[ \text{Total} = 5 \text{ apples} \times 3 = 16 \text{ apples} \]", "15"), ("2^10 = 1000", "1024"),
     (r"\begin{align*} x &= 3+4 \\ &= 8 \end{align*}", "7"), (r"\$20 - \$13.00 = \$6.00", "7"),
     ("4(40) - 13 = 157", "147"), ("2 + 48 + 3150 + 1300 = 3500 pounds", "4500"),
-    ("706 ÷ 7 = 101 with a remainder of 1.", "100 remainder 6"), (r"\frac{59049}{729} \approx 80.83", "81"),
+    ("17 ÷ 5 = 3 R 3", "3 remainder 2"), ("706 ÷ 7 = 101 with a remainder of 1.", "100 remainder 6"),
+    (r"\frac{59049}{729} \approx 80.83", "81"),
     ("Total cost = $4.20 + $9.45 + $1.35 = $14.99", "15"), (r"S = 165 \times \frac{6}{11} \\ S = 54", "90"),
     ("- 5 + 3 = 9", "8"), ("it holds 2 * 2S = 6S people", "4S"),
 ]  # fmt: skip
@@ -52,7 +53,8 @@ NOT_WRONG = [
     "1 hour = 60 minutes", "$0.50 * 1 = 50 cents", "Bob's age - 4 = 10", "60 = 30 + 20 + 40 - |A \\cap B|",
     "e = 4 and 9 + e = 13", "the reciprocal of 4/9 is 9/4", "3 * 4 is 2 more than 10", "Day 3 = 4 + 5",
     "x = 1 or x = 2", "0.\\overline{6} = 2/3", r"\arcsin(\frac{1}{2}) = 30^\circ", "7 / 2 = 3 whole boxes",
-    "1/3 = 0.33", "about 1,187 + 3 = 1,200",
+    "1/3 = 0.33", "about 1,187 + 3 = 1,200", "Suppose 3+4=8.", "Suppose that $3 + 4 = 8$.", "If 3+4 = 8, then",
+    "假设 3+4=8。",
 ]  # fmt: skip
 
 

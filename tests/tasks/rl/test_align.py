@@ -193,6 +193,7 @@ def test_a_policy_learns_what_a_judge_prefers_where_it_is_asked_and_when(bench: 
     assert asked.height == 18 * 4 * 8
     preference = curve(tmp_path, "held_out_preference")
     assert preference[-1] > preference[0] + 0.3
+    assert made.watch.rewarded == 3, "two parts and the judge: looks from before it came in are not compared with"
 
 
 def test_refusals_and_preference_are_measured_as_by_hand(bench: Bench, tmp_path: Path) -> None:
@@ -218,11 +219,11 @@ def test_refusals_and_preference_are_measured_as_by_hand(bench: Bench, tmp_path:
 
 
 def test_a_preference_that_rises_while_the_pass_rate_falls_is_told() -> None:
-    def said(rates: list[float], liked: list[float], asked: int = 1) -> list[str]:
+    def said(rates: list[float], liked: list[float], rewarded: int = 1) -> list[str]:
         watch, found = Watch(WatchOptions(window_steps=1), 2.0), []
         for look, (rate, score) in enumerate(zip(rates, liked, strict=True)):
             watch.step(CALM)
-            found += watch.look(rate, score, asked if look > 1 else 1)
+            found += watch.look(rate, score, rewarded if look > 1 else 1)
             watch = Watch(WatchOptions(window_steps=1), 2.0, watch.state())
         return found
 
@@ -231,7 +232,7 @@ def test_a_preference_that_rises_while_the_pass_rate_falls_is_told() -> None:
     assert "reward models' held-out score rose" in said(falling, rising)[0]
     assert said(falling, [0.4] * 5) == []
     assert said([0.5] * 5, rising) == []
-    assert said(falling, rising, asked=2) == [], "other prompts came in: looks before them do not count"
+    assert said(falling, rising, rewarded=2) == [], "other prompts or a judge came in: looks before them do not count"
 
 
 def test_a_part_that_no_step_asks_is_an_error() -> None:

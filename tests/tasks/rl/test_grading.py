@@ -45,7 +45,7 @@ def test_steps_are_rewarded_where_every_computation_is_true(chain: str, value: f
     grades = Grader(RewardWeights(accuracy=0, format=0, steps=0.5), {}).grade(
         [{**PROBLEM, "prompt": "9 + 2 =", "gold": "11"}], [f"<think>\n{chain}\n</think>\n<answer>11</answer>"]
     )
-    assert grades.terms["steps@2"].tolist() == [value]
+    assert grades.terms["steps@3"].tolist() == [value]
     assert grades.total.tolist() == [0.5 * value]
 
 
