@@ -10,6 +10,7 @@ stands is not made again.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +20,17 @@ import numpy as np
 import polars as pl
 
 from flows.settings import Settings
+from tests.learning.moved import Moved, half_width, moved
 
 SAME = ("mine", "synthesize")
 """Parts of the recipe that do not change with the seed."""
 MODELS = {"rigor-base": "base", "rigor-zero": "zero", "rigor-cold": "cold", "rigor-reason": "reason",
           "rigor-sft": "sft", "rigor-r1": "r1", "rigor-distill-large": "student, large",
           "rigor-distill-small": "student, small", "rigor-distill-large-rl": "control"}  # fmt: skip
-NEEDED = ("model", "suite", "mode", "cluster", "family", "language", "checker", "response", "tokens", "correct",
-          "first_wrong")  # fmt: skip
+BASES = ("rigor-distill-large-base", "rigor-distill-small-base")
+"""What students start from; `make run` asks them nothing."""
+NEEDED = ("model", "suite", "mode", "question", "cluster", "family", "language", "checker", "response", "tokens",
+          "correct", "first_wrong")  # fmt: skip
 
 
 def reseeded(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -58,6 +62,9 @@ def run(seed: int, profile: str, changes: list[str]) -> tuple[pl.DataFrame, floa
     ON_CALL.set(told)
     flow.flow(config)
     seconds = time.perf_counter() - started
+    bases = [f"{call.ref.name}={call.ref}" for call in calls if call.ref is not None and call.ref.name in BASES]
+    asked = {**config.model_dump()["evaluate"], "models": bases, "suites": ["held_out_math"]}
+    entry("evaluate").flow(entry("evaluate").config.model_validate(asked))
     refs = [call.ref for call in calls if call.stage == "sample_answers" and call.ref is not None]
     answers = Runner(Settings()).view(refs).scan().select(NEEDED).collect()
     return answers.with_columns(pl.lit(seed).alias("seed")), seconds
@@ -93,18 +100,12 @@ def measured(answers: pl.DataFrame) -> pl.DataFrame:
 
 def interval(rows: pl.DataFrame, column: str) -> str:
     """Mean and half width of its 95 % interval in points: clustered by question, or over the seeds if that is wider."""
-    from tasks.evaluate.statistics import cluster_variance
-
     held = rows.filter(pl.col(column).is_not_null())
     if not held.height:
         return "–"
-    factor, digits = (1, 1) if column == "length" else (100, 1)
-    values = held[column].cast(pl.Float64).to_numpy()
-    error = np.sqrt(cluster_variance(values, held["cluster"].to_list()))
-    by_seed = held.group_by("seed").agg(pl.col(column).cast(pl.Float64).mean())[column].to_numpy()
-    if len(by_seed) > 1:
-        error = max(error, by_seed.std(ddof=1) / np.sqrt(len(by_seed)))
-    return f"{factor * values.mean():.{digits}f} ± {factor * 1.96 * error:.{digits}f}"
+    factor = 1 if column == "length" else 100
+    mean = np.mean(held[column].cast(pl.Float64).to_numpy())
+    return f"{factor * mean:.1f} ± {factor * half_width(held, column):.1f}"
 
 
 def table(rows: pl.DataFrame) -> list[list[str]]:
@@ -128,8 +129,27 @@ def table(rows: pl.DataFrame) -> list[list[str]]:
     return lines
 
 
-def main() -> None:
-    """Run, measure, print."""
+def gains(found: list[Moved]) -> list[list[str]]:
+    """One line a training stage: what it moved, in points."""
+    lines = [["stage", "score, T = 0.6", "before", "after", "gain", "learned"]]
+    return lines + [
+        [each.stage.name, f"{each.stage.score} of {each.stage.made}", f"{100 * each.before:.1f}",
+         f"{100 * each.after:.1f}", f"{100 * each.gain:+.1f} ± {100 * each.half:.1f}", "yes" if each.learned else "NO"]
+        for each in found
+    ]  # fmt: skip
+
+
+def markdown(lines: list[list[str]]) -> list[str]:
+    """A table whose first line is its head."""
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+            for line in lines]  # fmt: skip
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return text
+
+
+def main() -> int:
+    """Run, measure, print; 1 where a stage moved its score by no more than noise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--profile", default="laptop")
@@ -138,17 +158,16 @@ def main() -> None:
     given = parser.parse_args()
     Settings().apply()
     found, seconds = zip(*(run(seed, given.profile, given.changes) for seed in range(given.seeds)), strict=True)
-    lines = table(measured(pl.concat(found)))
-    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
-    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-            for line in lines]  # fmt: skip
-    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    rows = measured(pl.concat(found))
+    stages = moved(rows)
+    text = [*markdown(table(rows)), "", *markdown(gains(stages))]
     text.append(f"\nseeds {given.seeds}; points in percent ± half of the 95 % interval; runs took "
                 + ", ".join(f"{each:.0f} s" for each in seconds))  # fmt: skip
     print("\n".join(text))
     if given.out:
         given.out.write_text("\n".join(text) + "\n")
+    return 0 if all(each.learned for each in stages) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
