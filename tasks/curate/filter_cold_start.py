@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 from datatrove.data import Document
@@ -54,6 +54,8 @@ class FilterColdStartConfig(StageConfig):
     """Chains of a problem at most: those that are least alike."""
     rows: int = Field(8192, ge=1, le=10_000_000)
     """Rows at most, dealt to families, levels and languages in turn."""
+    level_weights: dict[Annotated[str, Field(pattern=r"^\d+$")], Annotated[float, Field(gt=0, le=1000)]] = Field({})
+    """Rows of a level against those of one that is not named here (1)."""
     rewriter: Server | None = None
     """A served model (vLLM, SGLang) that rewrites; without one the rules of `rewrite_chain` do."""
     rewriter_tokens: int = Field(4096, ge=1, le=1_000_000)
@@ -174,12 +176,14 @@ def _few_a_problem(
 
 
 def _limited(config: FilterColdStartConfig, rows: Sequence[dict[str, Any]], report: Report) -> list[dict[str, Any]]:
-    """At most `rows`: a row from each (family, level, language) in turn, until the table is full."""
+    """At most `rows`: from each (family, level, language) in turn, by its level's weight, until the table is full."""
     cells: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: fraction(config.seed, "limit", row["id"])):
         cells[row["family"], row["level"], row["language"]].append(row)
-    ranked = sorted((place, cell) for cell, found in cells.items() for place in range(len(found)))
-    dealt = [cells[cell][place] for place, cell in ranked]
+    weights, ranked = config.level_weights, []
+    for cell, found in cells.items():
+        ranked += [((place + 1) / weights.get(str(cell[1]), 1), cell, place) for place in range(len(found))]
+    dealt = [cells[cell][place] for _, cell, place in sorted(ranked)]
     report.reject(_refused(row, "the table is full") for row in dealt[config.rows :])
     return dealt[: config.rows]
 

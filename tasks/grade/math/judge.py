@@ -33,7 +33,7 @@ _WORDS_ONLY = re.compile(r"[^\W\d_](?:[^\W\d_]|[\s'’,.;:()/&-])*")
 _LATEX_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|mbox|mathrm|mathbf)\s*\{([^{}]*)\}")
 _IT_IS = re.compile(
     r"(?:(?:so|then|thus|hence|and|now)\b,?\s)?(?:it|this|that|he|she|they|we|you|[a-z])\s"
-    r"(?:is|are|was|were|get|got|has|have|had)\s(?=\S{1,60}$)",
+    r"(?:is|are|was|were|get|got|has|have|had)\s(?=\S{0,60}[\d\\]\S{0,60}$)",
     re.IGNORECASE,
 )
 """Before one value: words too short to be told from products of letters."""

@@ -429,6 +429,7 @@ F ; 12 ; \boxed{\text{between }10\text{ and }12}
 T ; 5 ; She has 5 more than Bob.
 T ; 5 ; He went 5 times.
 T ; 5 ; It is 5.
+T ; They are equal ; They are equal
 T ; -5 ; So it is -5.
 T ; x+1 ; y is x+1
 F ; 5 ; it is 6
