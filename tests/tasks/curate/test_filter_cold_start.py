@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from tasks.curate.check_chain import ChainLimits, unfit
 from tasks.curate.filter_cold_start import STAGE, FilterColdStartConfig
@@ -110,6 +111,17 @@ def test_few_and_different_chains_of_a_problem(tmp_path: Path) -> None:
     ]
     assert rows["level"].value_counts().sort("level").rows() == [(1, 2), (2, 2)]
     assert notes.read == rows.height + len(reasons) == 8
+
+
+def test_a_level_of_little_weight_gets_few_rows_and_all_that_is_left_over(tmp_path: Path) -> None:
+    samples = [sample(GOOD, f"3 + 4 + 5 = ? ({k})", level=1 + k % 2) for k in range(24)]
+    weighed, notes = filtered(tmp_path / "weighed", samples, rows=10, level_weights={"2": 0.25})
+    assert weighed["level"].value_counts().sort("level").rows() == [(1, 8), (2, 2)]
+    assert notes.read == weighed.height + len(notes.rejected) == 24
+    wide, _ = filtered(tmp_path / "wide", samples, rows=20, level_weights={"2": 0.25})
+    assert wide["level"].value_counts().sort("level").rows() == [(1, 12), (2, 8)]
+    with pytest.raises(ValidationError):
+        FilterColdStartConfig.model_validate({"level_weights": {"hard": 1}})
 
 
 @pytest.mark.parametrize(
