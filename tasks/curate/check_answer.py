@@ -136,7 +136,14 @@ def _has_word(text: str, word: str) -> bool:
     return re.search(rf"\b{re.escape(word)}(?:s|es|d|ed|ing)?\b", text, re.IGNORECASE) is not None
 
 
+def _one_of(members: list[str], item: str) -> str:
+    """The member that the item is, alone or in the plural (`foxes`, `cherries`, `wolves`, `mice`), else the item."""
+    ends = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("mice", "mouse"))
+    forms = (item, *(item.removesuffix(end) + put for end, put in ends if item.endswith(end)))
+    return next((form for form in forms if form in members), item)
+
+
 def _has_members(answer: str, count: int, members: list[str]) -> bool:
     items = [_ARTICLE.sub("", _BULLET.sub("", part)).strip().casefold() for part in _MEMBERS.split(answer)]
-    items = [item[:-1] if item not in members and item.endswith("s") else item for item in items if item]
+    items = [_one_of(members, item) for item in items if item]
     return len(items) == len(set(items)) == count and set(items) <= set(members)

@@ -122,7 +122,7 @@ def check_solutions(config: CheckSolutionsConfig, inputs: Inputs, report: Report
 
 STAGE = Stage(
     name="check_solutions",
-    version="2",
+    version="3",
     reads=("solutions",),
     writes="synthetic_corpus",
     config=CheckSolutionsConfig,

@@ -249,7 +249,7 @@ def _describe(frame: pl.DataFrame, report: Report) -> None:
 
 STAGE = Stage(
     name="collect_preferences",
-    version="5",
+    version="6",
     reads=("problems", "policy"),
     writes="preferences",
     config=CollectPreferencesConfig,

@@ -210,7 +210,7 @@ def _describe(rows: pl.DataFrame, samples: int, report: Report) -> None:
 
 STAGE = Stage(
     name="filter_cold_start",
-    version="2",
+    version="3",
     reads=("cold_start_samples",),
     writes="cold_start",
     config=FilterColdStartConfig,

@@ -174,7 +174,7 @@ def _describe(kept: pl.DataFrame, samples: int, right: Counter[str], asked: int,
 
 STAGE = Stage(
     name="filter_rejection",
-    version="3",
+    version="4",
     reads=("rejection_samples",),
     writes="rejection_kept",
     config=FilterRejectionConfig,

@@ -128,7 +128,7 @@ def _where(labels: pl.DataFrame) -> Figure:
 
 STAGE = Stage(
     name="label_steps",
-    version="3",
+    version="4",
     reads=("rollouts", "problems"),
     writes="step_labels",
     config=LabelStepsConfig,

@@ -210,7 +210,7 @@ def _describe(counts: Counter[tuple[str, str, int, str, str]], report: Report) -
 
 STAGE = Stage(
     name="make_problems",
-    version="2",
+    version="3",
     reads=(),
     writes="problems",
     config=MakeProblemsConfig,

@@ -181,7 +181,7 @@ def _describe(repairs: pl.DataFrame, wrong: int, report: Report) -> None:
 
 STAGE = Stage(
     name="write_repairs",
-    version="2",
+    version="3",
     reads=("step_labels", "problems"),
     writes="repairs",
     config=WriteRepairsConfig,

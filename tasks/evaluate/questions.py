@@ -62,7 +62,7 @@ def load_questions(suite: Suite, inputs: Inputs, limit: int | None = None) -> li
     """
     frame = read_source(suite.source, suite.name, inputs)
     questions: list[Question] = []
-    for row in _rows(frame, suite.where):
+    for row in _rows(frame, suite.where, suite.name):
         if suite.date and _fill(suite.date, row, suite) < suite.since:
             continue
         questions.append(make_question(suite, row))
@@ -90,7 +90,7 @@ def load_examples(suite: Suite, inputs: Inputs, count: int) -> list[tuple[str, s
     frame = read_source(shots.source, f"{suite.name}.shots", inputs)
     asked = suite.model_copy(update={"where": shots.where, "id": "", "family": "", "level": "", "cluster": "",
                                      "reference": shots.answer})  # fmt: skip
-    rows = [row for _, row in zip(range(count), _rows(frame, shots.where), strict=False)]
+    rows = [row for _, row in zip(range(count), _rows(frame, shots.where, suite.name), strict=False)]
     if len(rows) < count:
         raise ValueError(f"suite {suite.name}: {count} examples were asked for, {shots.source} has {len(rows)}")
     made = [make_question(asked, row) for row in rows]
@@ -123,9 +123,8 @@ def make_question(suite: Suite, row: Row) -> Question:
     problem = _fill(suite.question, row, suite)
     name = _fill(suite.id, row, suite) or row_id(problem, gold)
     # A table's own answer may be given by example only: a program, a list, a refusal.
-    reference = (
-        str(row["reference"]) if own and row["reference"] else _fill(suite.reference, {**row, "gold": gold}, suite)
-    )
+    answer = str(row["reference"]) if own and row["reference"] else gold
+    reference = _fill(suite.reference, {**row, "gold": answer}, suite)
     return Question(
         id=name, problem=problem, prompt=suite.template.format(question=problem), gold=gold,
         checker=str(row["checker"]) if own else suite.grader, data=str(row["tests"]) if own else "",
@@ -137,14 +136,19 @@ def make_question(suite: Suite, row: Row) -> Question:
     )  # fmt: skip
 
 
-def _rows(frame: pl.DataFrame, where: Mapping[str, Sequence[str]]) -> Iterator[Row]:
+def _rows(frame: pl.DataFrame, where: Mapping[str, Sequence[str]], suite: str) -> Iterator[Row]:
+    if missing := sorted(set(where) - set(frame.columns)):
+        raise ValueError(f"suite {suite}: `where` names {missing}; the columns are {sorted(frame.columns)}")
     for row in frame.iter_rows(named=True):
         if all(str(row[column]) in allowed for column, allowed in where.items()):
             yield row
 
 
 def _fill(template: str, row: Row, suite: Suite) -> str:
-    shown = {key: "\n".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+    shown = {
+        key: "\n".join(map(str, value)) if isinstance(value, list) else "" if value is None else value
+        for key, value in row.items()
+    }  # a field without a value is no text `None`: as a gold answer that would be judged, as a level be shown
     try:
         return template.format(**shown)
     except KeyError as error:

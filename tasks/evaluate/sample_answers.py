@@ -204,7 +204,7 @@ def keep(frame: pl.DataFrame, path: Path) -> None:
 
 STAGE = Stage(
     name="sample_answers",
-    version="4",
+    version="5",
     reads=("model", "problems"),
     writes="eval_samples",
     config=SampleAnswersConfig,

@@ -6,9 +6,9 @@ folder (`RIGOR_DATA`); Rigor downloads none.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.stage import StageConfig
 
@@ -70,6 +70,12 @@ class Suite(StageConfig):
     """A response that must be judged right; '' where the file holds none."""
     hub: str = ""
     """The data set's name on the Hugging Face hub, for the message that says what is missing."""
+
+    @model_validator(mode="after")
+    def _dated(self) -> Self:
+        if self.since and not self.date:
+            raise ValueError(f"suite {self.name}: `since` has no effect without `date`, the field to compare with it")
+        return self
 
 
 def _math(name: str, *, template: str = BOXED, **fields: object) -> Suite:

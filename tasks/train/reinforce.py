@@ -151,7 +151,7 @@ def reinforce_stage(writes: str) -> Stage[ReinforceConfig]:
     """The stage under the name of the model that it makes: `rigor-zero`, `rigor-reason`, `rigor-r1`."""
     return Stage(
         name=f"reinforce_{writes.removeprefix('rigor-')}",
-        version="5",
+        version="6",
         reads=("problems", "policy"),
         writes=writes,
         config=ReinforceConfig,

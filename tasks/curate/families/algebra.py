@@ -13,7 +13,7 @@ _SOLVE = {
 }
 _NEXT = {
     "en": ("{s}, ?", "What comes next: {s}?", "Continue: {s}"),
-    "zh": ("{s}, ?", "找规律，下一个数是多少：{s}"),
+    "zh": ("{s}，下一个数是？", "找规律，下一个数是多少：{s}"),
 }
 _LARGER = {
     "en": ("Which is larger: {e}?", "Find the largest: {e}"),

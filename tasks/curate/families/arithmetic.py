@@ -13,7 +13,11 @@ _ASK = {
 }
 _CLOCK = {
     "en": ("It is {a} o'clock. What hour is it {b} hours later?", "{b} hours after {a} o'clock: which hour?"),
-    "zh": ("现在是 {a} 点，{b} 小时后是几点？", "{a} 点过 {b} 小时是几点？"),
+    # In Chinese `16 点` is as good as `4 点`, but a clock's face has twelve hours.
+    "zh": (
+        "钟面上现在是 {a} 点，{b} 小时后钟面上是几点？请只写数字。",
+        "钟面上 {a} 点过 {b} 小时，钟面上是几点？请只写数字。",
+    ),
 }
 _REMAINDER = {
     "en": ("What is the remainder of {a} divided by {b}?", "{a} divided by {b}: what is left over?"),

@@ -40,9 +40,10 @@ EXCLUDED = {
 }  # fmt: skip
 OWN_CHECKER = {
     "binary_matrix": "exact", "spiral_matrix": "exact", "string_insertion": "exact", "countdown": "target",
-    "puzzle24": "target", "game_of_life_halting": "exact",
+    "puzzle24": "target", "game_of_life_halting": "exact", "coin_flip": "math", "gsm_symbolic": "math",
 }  # fmt: skip
-"""Families whose scorer evaluates the answer, or (the last) gives full marks to nonsense."""
+"""Families whose scorer evaluates the answer, or (the last three) gives full marks to wrong ones: to nonsense, to `0`
+for every probability that begins with it, to a number with the wrong sign or with others after it."""
 
 _CATEGORIES = {
     "algebra": "math",
@@ -112,7 +113,7 @@ def _draft(name: str, level: int, prompt: str, gold: str, metadata: dict[str, An
     checker = OWN_CHECKER.get(name, f"reasoning_gym:{name}")
     if checker == "target":
         data = {"numbers": metadata["numbers"], "target": metadata.get("target", 24)}
-    elif checker == "exact":
+    elif checker in ("exact", "math"):
         data = {}
     else:
         data = {"level": level, "metadata": metadata}

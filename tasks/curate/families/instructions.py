@@ -44,6 +44,8 @@ _KINDS = {
     "vehicle": ("car", "bus", "train", "bicycle", "truck", "boat", "ship", "tram", "plane", "scooter"),
     "instrument": ("piano", "violin", "flute", "drum", "guitar", "trumpet", "harp", "cello", "organ", "oboe"),
 }
+_ALSO = {"colour": frozenset(["orange", "peach", "plum"]), "tool": frozenset(["plane"])}
+"""What of another kind is one of this kind as well: no wrong option beside a right one."""
 _KINDS_ZH = {
     "animal": "动物",
     "fruit": "水果",
@@ -158,8 +160,11 @@ def _make_choice(rng: random.Random, level: int, language: str) -> Draft:
     rng.shuffle(options)
     at = options.index(right)
     said = kind if language == "en" else _KINDS_ZH[kind]
+    asked = wording(rng, _CHOICE, language, k=said, a=options[0], b=options[1], c=options[2], d=options[3])
+    if not _ALSO.get(kind, frozenset()).isdisjoint(wrong):
+        return _make_choice(rng, level, language)  # here, so that all other draws stay what they were
     return Draft(
-        **wording(rng, _CHOICE, language, k=said, a=options[0], b=options[1], c=options[2], d=options[3]),
+        **asked,
         gold="ABCD"[at], key=(kind, *options), tests=json.dumps({"options": dict(zip("ABCD", options, strict=True))}),
         reference="ABCD"[at], rejected="ABCD"[(at + 1) % 4],
     )  # fmt: skip

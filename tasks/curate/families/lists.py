@@ -22,7 +22,7 @@ _REVERSE = {
 _EDIT = {"en": ("List: {l}. {e}.", "Start with {l}. {e}."), "zh": ("列表：{l}。{e}。",)}
 _EDITS = {
     "en": {
-        "append": "Append {x}", "prepend": "Prepend {x}", "put": "Put {x} at place {at}",
+        "append": "Append {x}", "prepend": "Prepend {x}", "put": "Replace item {at} by {x}",
         "first": "Drop the first", "last": "Drop the last", "without": "Remove {x}",
     },
     "zh": {

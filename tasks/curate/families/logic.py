@@ -9,7 +9,7 @@ from tasks.curate.families.arithmetic import BOTH
 from tasks.curate.families.draft import Draft, Family, Pad, Params, wording
 
 _TRUTH = {
-    "en": ("{f}. Is it true that {e}?", "{f}. True or false: {e}?"),
+    "en": ("{f}. Is it true that {e}? Answer true or false.", "{f}. True or false: {e}?"),
     "zh": ("{f}。判断真假：{e}。请用 true 或 false 回答。",),
 }
 _CHAIN = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,11 @@ def row(checker: str, gold: str = "", **tests: Any) -> dict[str, Any]:
             ["apple", "apple, apple", "apple, fig, pear", "apple, stone", "apple, apples"],
         ),
         (
+            row("members", count=3, members=["axe", "bus", "cherry", "fox", "mouse", "sheep", "wolf"]),
+            ["foxes, mice, wolves", "cherries, buses and axes", "- Foxes\n- sheep\n- wolf"],
+            ["bus, buses, fox", "foxe, mous, wolv", "mice, mouse, fox"],
+        ),
+        (
             row("target", numbers=[3, 3, 8, 8], target=24),
             ["8 / (3 - 8 / 3)", "8/(3-8/3) = 24", "8÷(3−8÷3)"],
             ["3 * 8", "24", "8 / (3 - 8 / 3) = 25", "8 + 8 + 3 + 3", "__import__('os')", "(" * 99, ""],
@@ -58,6 +65,17 @@ def row(checker: str, gold: str = "", **tests: Any) -> dict[str, Any]:
 def test_checkers(problem: dict[str, Any], right: list[str], wrong: list[str]) -> None:
     assert [score(problem, answer) for answer in right] == [1.0] * len(right)
     assert [score(problem, answer) for answer in wrong] == [0.0] * len(wrong)
+
+
+def test_chinese_counts_have_their_measure_words() -> None:
+    """`有几个` asks for `3 个`."""
+    for family, words in (("counting", ("个", " 个")), ("word_problems", ("个", " 个", "本", "支", "张", "枚"))):
+        for draft in drafts(Cell(family, 2, "zh", 20), 3):
+            assert not isinstance(draft, Reject)
+            problem = problem_row(Cell(family, 2, "zh", 20), draft, CONFIG)
+            for word in words:
+                assert score(problem, draft.gold + word) == 1.0, (draft.prompt, draft.gold + word)
+                assert score(problem, f"{int(draft.gold) + 1}{word}") == 0.0
 
 
 def test_unknown_checker() -> None:
@@ -166,6 +184,38 @@ def test_no_gym_scorer_takes_what_is_no_number_for_one(gym_rows: list[dict[str, 
         assert score(by_family["gym_complex_arithmetic"], answer) == 0.0, answer
     for answer in ("1e999999999", "1.E+999999999", "1e-9,9,9,9,9,9,9,9,9", "1e9_9_9_9_9_9_9_9"):
         assert score(by_family["gym_coin_flip"], answer) == 0.0, answer
+
+
+def test_no_gym_scorer_takes_another_number_for_the_right_one() -> None:
+    """Full marks for the digits that agree: `0` was right for every probability below 1, `10` for 1. By exact fractions
+    (for `exactly` and `at least`, counted out) and by the sign."""
+    for problem in _many("coin_flip"):
+        said = re.fullmatch(r"What is .* (exactly|at least) (\d+) heads in (\d+) fair .*", problem["prompt"])
+        assert said
+        wanted, flips = int(said[2]), int(said[3])
+        heads = [bin(way).count("1") for way in range(1 << flips)]
+        right = Fraction(sum(h == wanted if said[1] == "exactly" else h >= wanted for h in heads), len(heads))
+        assert abs(Fraction(problem["gold"]) - right) < Fraction(1, 10**9)
+        if len(problem["gold"]) < 12:  # else it is rounded
+            assert score(problem, str(right)) == 1.0
+        for wrong in (Fraction(0), Fraction(1), Fraction(10), Fraction(int(right * 10), 10), -right):
+            assert score(problem, str(float(wrong))) == float(wrong == right), (problem["prompt"], wrong)
+        assert score(problem, "0") == 0.0
+    for problem in _many("gsm_symbolic"):
+        gold = problem["gold"]
+        assert [score(problem, text) for text in (gold, f"{gold}.0", f"The answer is {gold}.")] == [1.0] * 3
+        for wrong in (f"-{gold}", f"{gold} 5", f"5 {gold}", f"{gold}1"):
+            assert score(problem, wrong) == 0.0, wrong
+
+
+def _many(name: str) -> list[dict[str, Any]]:
+    """Problems of a reasoning-gym family at its levels."""
+    rows = []
+    for level in (1, 2):
+        cell = Cell(f"gym_{name}", level, "en", 12)
+        rows += [problem_row(cell, draft, CONFIG) for draft in drafts(cell, 3) if not isinstance(draft, Reject)]
+    assert len(rows) >= 12
+    return rows
 
 
 def test_no_gym_scorer_runs_the_answer(gym_rows: list[dict[str, Any]], tmp_path: Path) -> None:

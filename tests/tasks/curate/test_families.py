@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from matplotlib.colors import CSS4_COLORS
 
 from tasks.curate.families import FAMILIES, Draft, Family, Pad
 from tasks.curate.solutions import work_out
@@ -124,6 +125,57 @@ def test_word_problems_follow_their_sentences() -> None:
                 total += amount
             assert total >= 0
         assert draft.gold == str(total), draft.prompt
+
+
+def test_list_edits_by_reading_them() -> None:
+    """Every sentence says one thing: `put 5 at place 2` could be to replace or to insert."""
+    for draft in (d for level in (1, 2, 3) for d in draws(FAMILIES["list_editing"], level, "en", 200)):
+        found = re.fullmatch(r"(?:List:|Start with) ([\d ]+)\. (.*)\.", draft.prompt)
+        assert found
+        now = found[1].split()
+        for said in found[2].split(". "):
+            word, *_ = said.split()
+            figures = re.findall(r"\d", said)
+            if said == "Drop the first":
+                now = now[1:]
+            elif said == "Drop the last":
+                now = now[:-1]
+            elif word == "Replace":
+                now[int(figures[0]) - 1] = figures[1]
+            else:
+                now = {"Append": [*now, *figures], "Prepend": [*figures, *now],
+                       "Remove": [n for n in now if n not in figures]}[word]  # fmt: skip
+        assert draft.gold == " ".join(now), draft.prompt
+
+
+def test_choices_have_one_right_option() -> None:
+    """An orange is a fruit, and orange a colour: by the names that CSS gives colours."""
+    colours = 0
+    for draft in (d for level in (1, 2) for d in draws(FAMILIES["choices"], level, "en", 4_000)):
+        if "colour" in draft.prompt:
+            options = json.loads(draft.tests)["options"]
+            assert [letter for letter, word in options.items() if word in CSS4_COLORS] == [draft.gold], draft.prompt
+            colours += 1
+    assert colours > 1_000
+
+
+def test_a_request_has_one_answer() -> None:
+    keywords: dict[str, set[str]] = {}
+    for draft in draws(FAMILIES["lookalikes"], 1, "en", 20_000):
+        keywords.setdefault(str(draft.key[0]), set()).add(draft.tests)
+    assert len(keywords) > 150
+    assert [said for said, found in keywords.items() if len(found) > 1] == []
+
+
+def test_prompts_say_their_language_and_the_form_of_the_answer() -> None:
+    for family, level, language in CELLS:
+        for draft in draws(family, level, language, 40):
+            if language == "zh":
+                assert re.search("[\u4e00-\u9fff]", draft.prompt), draft.prompt
+            if family.name == "truth":  # `yes` is no less right where it is not ruled out
+                assert "true" in re.split(r"[.。：] ?", draft.prompt, maxsplit=1)[1].lower(), draft.prompt
+            if family.name == "clock" and language == "zh":  # 16 点 is no less right where the dial is not named
+                assert draft.prompt.count("钟面") == 2
 
 
 @pytest.mark.parametrize(("family", "level", "language"), CELLS, ids=lambda v: v.name if isinstance(v, Family) else v)

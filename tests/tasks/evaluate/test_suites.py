@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from tasks.curate.check_answer import answer_part
 from tasks.curate.make_problems import STAGE as MAKE_PROBLEMS
@@ -123,12 +124,39 @@ def test_a_suite_is_a_few_lines(tmp_path: Path) -> None:
         ({"question": "{nothing}"}, "names 'nothing'; the columns are"),
         ({"id": "{grade}"}, "two questions have the same id"),
         ({"where": {"grade": ("7",)}}, "no question is left"),
+        ({"where": {"nothing": ("7",)}}, r"suite sums: `where` names \['nothing'\]; the columns are"),
     ):
         with pytest.raises(ValueError, match=words):
             load_questions(SUMS.model_copy(update=changes), Inputs(files=files))
     asked = SUMS.model_copy(update={"shots": Shots(source=SUMS.source)})
     with pytest.raises(ValueError, match="6 examples were asked for, math/sums"):
         load_examples(asked, Inputs(files={**files, "sums.shots": files["sums"]}), 6)
+
+
+def test_since_needs_a_date() -> None:
+    with pytest.raises(ValidationError, match="`since` has no effect without `date`"):
+        Suite(name="sums", source=SUMS.source, since="2025-03-01")
+    assert Suite(name="sums", source=SUMS.source, since="2025-03-01", date="{day}").since
+
+
+def test_a_missing_value_is_no_text(tmp_path: Path) -> None:
+    """A gold answer that the file lacks: nobody can be right, and `None` is no level."""
+    rows = sums(3).with_columns(answer=pl.Series([None, "2", "6"]), grade=pl.Series([0, None, 2]))
+    data = write_suite(tmp_path, rows)
+    files = {"sums": (SourceFile(str(data / SUMS.source), "", 0),)}
+    first, second, third = load_questions(SUMS, Inputs(files=files))
+    assert [bool(can_judge(q)) for q in (first, second, third)] == [True, False, False]
+    assert [q.level for q in (first, second, third)] == ["0", "", "2"]
+
+
+def test_examples_of_our_own_families_are_told_as_the_suite_says(problems: TableView) -> None:
+    """In the tags in which the models learned to answer, programs, lists and refusals too."""
+    inputs = Inputs(tables={"problems": problems})
+    for name in ("held_out_math", "held_out_general", "held_out_safety"):
+        examples = load_examples(SUITES[name], inputs, 3)
+        rows = problems.scan().filter(pl.col("prompt").is_in([said for said, _ in examples])).collect()
+        told = {row["prompt"]: row["reference"] or row["gold"] for row in rows.iter_rows(named=True)}
+        assert [answered for _, answered in examples] == [f"<answer>{told[said]}</answer>" for said, _ in examples]
 
 
 def question(gold: str, checker: str = "math") -> Question:
