@@ -33,7 +33,7 @@ from tasks.stage import StageConfig
 from warehouse.lineage import ArtifactRef, Lineage
 from warehouse.tables import TableNotFoundError, Tables
 
-MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
+MONTH = r"[0-9]{4}-(0[1-9]|1[0-2])"
 
 
 class BackfillError(ValueError):
@@ -70,7 +70,7 @@ def months_between(first: str, last: str) -> list[str]:
         ConfigError: a month that is none, or last before first.
     """
     for month in (first, last):
-        if not re.match(MONTH, month):
+        if not re.fullmatch(MONTH, month):
             raise ConfigError(f"{month!r} is no month; write it as YYYY-MM, such as 2026-01")
     if first > last:
         raise ConfigError(f"--from {first} is after --to {last}")
@@ -120,7 +120,10 @@ def backfill_from_shell(config: BackfillConfig) -> None:
     # A mistake ends here, before a server starts.
     configs = configs_of(config, months_between(config.first, config.last))
     if config.dry_run:  # needs no server
-        out.print(_as_table(_planned(config, configs)))
+        outcomes = _planned(config, configs)
+        out.print(_as_table(outcomes))
+        if failed := [outcome.month for outcome in outcomes if outcome.state == "failed"]:
+            raise BackfillError(f"{len(failed)} of {len(outcomes)} months would fail ({', '.join(failed)})")
         return
     try:
         with from_shell():

@@ -48,7 +48,7 @@ def plan(flow: FlowName, profile: Profile = "", changes: Changes = None, paths: 
 
 @app.command()
 def backfill(
-    flow: FlowName,
+    flow: Annotated[str, typer.Argument(help="A flow that runs over months: mine.")],
     first: Annotated[str, typer.Option("--from", help="First crawl month, YYYY-MM.")],
     last: Annotated[str, typer.Option("--to", help="Last crawl month, YYYY-MM, included.")],
     profile: Profile = "",

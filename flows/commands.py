@@ -137,13 +137,14 @@ def show_table(table: str, rows: int, columns: str, where: str) -> None:
     unknown = [c for c in chosen if c not in names]
     if unknown:
         raise LookupError(f"{name} has no column {', '.join(unknown)}; it has {', '.join(names)}")
-    if where:
-        try:
-            frame = frame.filter(pl.sql_expr(where))
-            frame.collect_schema()
-        except pl.exceptions.PolarsError as error:
-            what = str(error).splitlines()[0]  # the query plan follows
-            raise ValueError(f"--where {where!r}: {what}") from error
+    try:
+        frame = frame.filter(pl.sql_expr(where)) if where else frame
+        found = frame.select(chosen).head(rows).collect()  # before anything is printed: some mistakes show here alone
+    except pl.exceptions.PolarsError as error:
+        if not where:
+            raise
+        what = str(error).splitlines()[0]  # the query plan follows
+        raise ValueError(f"--where {where!r}: {what}") from error
     out.print(f"[bold]{name}@{view.parts[0][0]}[/]  {view.rows:,} rows  {view.uri}")
     if not columns and name in TABLES:
         described = Table("column", "dtype", "unit", "meaning", box=None, pad_edge=False)
@@ -152,7 +153,7 @@ def show_table(table: str, rows: int, columns: str, where: str) -> None:
                               field.metadata[b"meaning"].decode())  # fmt: skip
         out.print(described)
     with pl.Config(tbl_rows=rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=max(out.width, 100)):
-        out.print(str(frame.select(chosen).head(rows).collect()), markup=False, highlight=False)
+        out.print(str(found), markup=False, highlight=False)
 
 
 def extract_page(file: str, url: str, *, formulas_only: bool) -> None:

@@ -40,7 +40,9 @@ def load_config(
     for change in changes:
         key, sign, text = change.partition("=")
         if not sign or not key:
-            raise ConfigError(f"--set {change!r}: write it as key=value, such as rounds=2 or classifier.dim=64")
+            raise ConfigError(
+                f"--set {change!r}: write it as key=value, such as max_rounds=2 or train_classifier.dim=64"
+            )
         *parents, leaf = key.split(".")
         place: Any = data
         default: Any = model

@@ -36,7 +36,7 @@ def deploy(file: Path, profile: str, *, manual: bool, dry_run: bool) -> None:
         out.print(_listed(operations))
         return
     api = os.environ.setdefault("PREFECT_API_URL", DEFAULT_API)  # before Prefect is imported
-    _reach(api)
+    reach(api)
     from prefect import serve
     from prefect.client.orchestration import get_client
 
@@ -101,10 +101,17 @@ def _limits(limits: Limits) -> None:
             client.create_automation(wanted)
 
 
-def _reach(api: str) -> None:
+def reach(api: str) -> None:
+    """Ask a Prefect server whether it is there.
+
+    Raises:
+        ConnectionError: it does not answer.
+    """
     try:
         with urllib.request.urlopen(f"{api}/health", timeout=10):  # noqa: S310 the operator's own address
             return
+    except urllib.error.HTTPError:
+        return  # it answers, if only that it wants a key: Prefect's client has that
     except (urllib.error.URLError, OSError) as error:
         raise ConnectionError(
             f"no Prefect server at {api} ({error}): start `rigor ui` or `prefect server start`, or set"

@@ -6,11 +6,13 @@ Whatever stops a stage is told in the same way, with the stage's name; its trace
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 
@@ -20,7 +22,8 @@ IN_STAGE = "in stage "
 
 @contextmanager
 def user_errors(console: Console) -> Iterator[None]:
-    """Turn known mistakes (paths, keys, ids, missing tables, busy ports) into a message and exit code 2.
+    """Turn known mistakes (paths, keys, ids, missing tables, busy ports, hosts that are not reached) into a message and
+    exit code 2.
 
     What else stops a stage becomes a message and exit code 1; other errors pass.
     """
@@ -28,20 +31,24 @@ def user_errors(console: Console) -> Iterator[None]:
         yield
     except Exception as error:
         notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(IN_STAGE)]
-        if not isinstance(error, MISTAKES) and not notes:
+        known = isinstance(error, MISTAKES) or (isinstance(error, OSError) and not notes)
+        if not known and not notes:
             raise
         if isinstance(error, ValidationError):
             lines = [
                 f"{_place(e['loc'], error.title) if e['loc'] else error.title}: {e['msg']}" for e in error.errors()
             ]
             text = "\n".join(lines)
+        elif isinstance(error, SettingsError):
+            name = f"RIGOR_{str(error).split(chr(34))[1].upper()}"  # error parsing value for field "layout" from …
+            text = f"{name}: no JSON: {error.__cause__ or os.environ.get(name)}"
         elif isinstance(error, OSError) and error.filename:
             text = f"{error.strerror}: {error.filename}"
         else:
             text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         told = "\n".join([f"[bold red]error[/] {escape(text)}", *map(escape, notes)])
         console.print(told, markup=True, highlight=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, MISTAKES) else 1)
+        sys.exit(2 if known else 1)
 
 
 def _place(path: tuple[int | str, ...], title: str) -> str:

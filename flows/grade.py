@@ -45,11 +45,13 @@ def grade_file(path: Path, kind: str, to: Path | None) -> None:
         raise ValueError(f"{path}: kind {kind} needs columns {', '.join(NEEDS[kind])}; it lacks {', '.join(missing)}")
     if taken := [name for name in WRITES[kind] if name in frame.columns]:
         raise ValueError(f"{path} has columns {', '.join(taken)} already, which hold the verdicts: rename or drop them")
+    target = to or path.with_name(f"{path.stem}.graded{path.suffix}")
+    if target.suffix not in (".parquet", ".jsonl", ".ndjson"):
+        raise ValueError(f"{target}: write .parquet, .jsonl or .ndjson")
     rows = frame.to_dicts()
     if not rows:
         raise ValueError(f"{path}: there are no rows in it")
     verdicts = {"math": _math, "code": _code, "steps": _steps}[kind](rows)
-    target = to or path.with_name(f"{path.stem}.graded{path.suffix}")
     graded = pl.concat([frame, pl.from_dicts(verdicts, infer_schema_length=None)], how="horizontal")
     graded.write_parquet(target) if target.suffix == ".parquet" else graded.write_ndjson(target)
     counts = Counter((str(v["correct"]), str(v["reason"])) for v in verdicts)
@@ -93,8 +95,12 @@ def _code(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from tasks.grade.code import CodeJudge, FunctionTest, IsolationError, StdioTest
 
     def tests(row: dict[str, Any]) -> list[Any]:
-        given = list(row["tests"])
+        if not isinstance(row["tests"], list):
+            raise ValueError(f"tests must be a list of assert lines or of {{stdin, stdout}}, not {row['tests']!r:.60}")
+        given = row["tests"]
         if given and isinstance(given[0], dict):
+            if not {"stdin", "stdout"} <= given[0].keys():
+                raise ValueError(f"a test needs stdin and stdout, or is an assert line; not {given[0]!r:.60}")
             return [StdioTest(str(t["stdin"]), str(t["stdout"])) for t in given]
         names = tuple(row.get("entry_points") or ([row["entry_point"]] if row.get("entry_point") else ()))
         if not names:
@@ -114,6 +120,8 @@ def _steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     verdicts = []
     for row in track(rows, "checking", transient=True):
+        if not isinstance(row["steps"], str | list):
+            raise ValueError(f"steps must be a text or a list of steps, not {row['steps']!r:.60}")
         steps = split_steps(row["steps"]) if isinstance(row["steps"], str) else [str(s) for s in row["steps"]]
         report = check_steps(str(row["problem"]), steps)
         wrong = next((c for c in report.claims if c.verdict == "wrong"), None)

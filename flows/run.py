@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ def start_server() -> None:
 
     A terminal sends SIGINT to all that the command started; the server must live on to hear how the run ended.
     """
+    if api := os.environ.get("PREFECT_API_URL"):
+        from flows.deploy import reach
+
+        reach(api)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what is started now inherits it
     try:
         with get_client(sync_client=True):

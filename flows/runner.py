@@ -322,7 +322,7 @@ class Runner:
             work=work,
             workers=self.settings.workers,
             engine=self.settings.engine,
-            layout={"cores": self.settings.workers, **self.settings.layout},
+            layout={"cores": self.settings.workers} | {str(key): size for key, size in self.settings.layout.items()},
         )
 
     def _describe(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -35,6 +35,10 @@ QUIET_AND_LOCAL = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
 
+LayoutKey = Literal[
+    "ranks", "tensor", "pipeline", "expert", "context", "micro_batch_rows", "sample_rows", "sampler_rows",
+]  # fmt: skip
+
 
 class Settings(BaseSettings):
     """Where things are kept and how much of the machine is used. Nothing here changes a result."""
@@ -57,8 +61,9 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of Prefect's database (`postgresql+asyncpg://…`); default SQLite in HOME/prefect."""
     workers: int = Field(default=os.cpu_count() or 1, ge=1, le=4096)
     """Processes for CPU-bound stages."""
-    layout: dict[str, int] = Field(default_factory=dict)
-    """How trainings lie over the machine, as JSON: ranks, tensor, pipeline, expert, context, micro_batch_rows.
+    layout: dict[LayoutKey, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """How trainings lie over the machine, as JSON: ranks, tensor, pipeline, expert, context, micro_batch_rows; and how
+    many rows are sampled at once: sample_rows, for students that learn from their own answers sampler_rows.
 
     Default: one rank a GPU, or one a core; see `tasks/train/recipe.py`."""
     open_lineage: str = ""

@@ -139,7 +139,10 @@ class Walk:
                     raise LookupError(f"{row!r} is the beginning of several ids of {call['name']}; give more digits")
                 if rows:
                     return self._row(call, rows[0], 0)
-        raise LookupError(f"no row, artifact or model {text!r}; `rigor tables` lists tables, `rigor show TABLE` ids")
+        raise LookupError(
+            f"no row, artifact or model {text!r}; `rigor tables` lists tables, `rigor show TABLE` ids, of which"
+            " six digits or more are needed"
+        )
 
     def _step(self, level: Sequence[Node], depth: int) -> list[Node]:
         """One step from every node of a level; the nodes that are new."""

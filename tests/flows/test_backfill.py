@@ -91,3 +91,10 @@ def test_only_flows_over_months_are_backfilled(home: Settings) -> None:
         backfill_from_shell(BackfillConfig(first="2026-01", last="2026-13"))
     with pytest.raises(ConfigError, match="is after"):
         backfill_from_shell(BackfillConfig(first="2026-02", last="2026-01"))
+    with pytest.raises(ConfigError, match="is no month"):
+        backfill_from_shell(BackfillConfig(first="2026-01\n", last="2026-02"))
+
+
+def test_a_dry_run_of_months_that_would_fail_fails(home: Settings) -> None:
+    with pytest.raises(BackfillError, match=r"1 of 1 months would fail \(2026-01\)"):
+        backfill_from_shell(BackfillConfig(first="2026-01", last="2026-01", paths=("nowhere",), dry_run=True))

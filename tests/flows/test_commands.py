@@ -18,6 +18,11 @@ from flows.ask_steps import AnswerReader
 from flows.catalogue import configured
 from flows.config import ConfigError
 from flows.errors import user_errors
+from flows.run import start_server
+from flows.settings import Settings
+from tasks.mine.warc_open import open_stream
+from tests.warehouse.test_tables import DEMO, frame
+from warehouse.tables import Tables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +39,43 @@ def test_a_setting_that_does_not_fit_is_named_as_the_variable_it_is(tmp_path: Pa
     ended = python("-m", "flows.cli", "tables", RIGOR_HOME=str(tmp_path), RIGOR_WORKERS="many")
     assert (ended.returncode, ended.stderr) == (2, "")
     assert ended.stdout.startswith("error RIGOR_WORKERS: Input should be a valid integer")
+
+
+def said_of(**settings: str) -> str:
+    """What a command says of settings that do not fit; it ends with exit code 2 and without a traceback."""
+    ended = python("-m", "flows.cli", "tables", **settings)
+    assert (ended.returncode, ended.stderr) == (2, "")
+    return ended.stdout
+
+
+def test_a_home_that_is_a_file_and_a_layout_that_is_none_are_mistakes_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert said_of(RIGOR_HOME=str(file)) == f"error File exists: {file}\n"
+    home = str(tmp_path / "home")
+    assert said_of(RIGOR_HOME=home, RIGOR_LAYOUT="two").startswith("error RIGOR_LAYOUT: no JSON: ")
+    assert said_of(RIGOR_HOME=home, RIGOR_LAYOUT='{"rank": 2}').startswith("error RIGOR_LAYOUT.rank")
+
+
+def test_a_prefect_server_that_does_not_answer_is_told_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    with pytest.raises(ConnectionError, match=r"no Prefect server at http://127\.0\.0\.1:1/api"):
+        start_server()
+
+
+def test_a_crawl_on_a_host_that_is_not_public_is_a_mistake_in_words() -> None:
+    terminal = io.StringIO()
+    with pytest.raises(SystemExit) as ended, user_errors(Console(file=terminal)):
+        open_stream("https://127.0.0.1/x.warc.gz")
+    assert ended.value.code == 2
+    assert terminal.getvalue().startswith("error https://127.0.0.1/x.warc.gz: refused to connect to 127.0.0.1")
+
+
+@pytest.mark.parametrize("where", ["id > 3", "cast(s as int) > 3", "1", "nothing = 1", "no condition"])
+def test_a_condition_that_does_not_hold_of_the_rows_is_a_mistake_in_words(home: Settings, where: str) -> None:
+    Tables(home.warehouse_uri()).commit(DEMO, [frame("2026-01", 10, text="word")], partitions=["2026-01"])
+    with pytest.raises(ValueError, match="--where"):
+        commands.show_table("demo", 3, "", where)
 
 
 def test_a_key_below_a_value_is_a_mistake_in_words() -> None:

@@ -79,6 +79,27 @@ def test_mistakes_are_told_in_words(tmp_path: Path, args: list[str], message: st
 
 
 @pytest.mark.parametrize(
+    ("kind", "row", "words"),
+    [("code", '{"program": "", "tests": null}', "tests must be a list"),
+     ("code", '{"program": "", "tests": [{"stdin": "1"}]}', "needs stdin and stdout"),
+     ("steps", '{"problem": "2+2", "steps": 4}', "steps must be a text or a list")],
+)  # fmt: skip
+def test_a_row_of_another_shape_is_a_mistake_in_words(tmp_path: Path, kind: str, row: str, words: str) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(f"{row}\n")
+    with pytest.raises(ValueError, match=words):
+        grade(str(file), "--kind", kind)
+
+
+def test_what_would_hold_no_table_is_not_written(tmp_path: Path) -> None:
+    file, to = tmp_path / "answers.jsonl", tmp_path / "out.csv"
+    file.write_text('{"gold": "1", "prediction": "1"}\n')
+    with pytest.raises(ValueError, match=r"write .parquet"):
+        grade(str(file), "--to", str(to))
+    assert not to.exists()
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [('{"gold": "1", "prediction": "1", "correct": true}\n', "has columns correct already"),
      ("", "answers.jsonl: "), ("{not json\n", "answers.jsonl: ")],
