@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -30,11 +31,14 @@ class _Request(BaseModel):
 
     n: int = Field(1, ge=1, le=1024)
     max_tokens: int = Field(256, ge=0, le=10_000_000)
+    max_completion_tokens: int | None = Field(None, ge=0, le=10_000_000)
+    """What the protocol calls `max_tokens` by now; goes before it."""
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
     stop: str | list[str] | None = None
-    seed: int = 0
+    seed: int | None = None
+    """None: another one each time, as the protocol has it; the same question asked again is another sample."""
     prompt: str | list[int] | None = None
     messages: list[dict[str, str]] | None = None
     stream: Literal[False] = False
@@ -54,11 +58,12 @@ def make_app(sampler: Sampler, tokenizer: Tokenizer, name: str) -> web.Applicati
                 temperature=asked.temperature,
                 top_p=asked.top_p,
                 top_k=asked.top_k,
-                max_tokens=asked.max_tokens,
+                max_tokens=asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens,
                 stop=stop,
             )
+            seed = secrets.randbits(63) if asked.seed is None else asked.seed
             async with turn:
-                (samples,) = await asyncio.to_thread(sampler.generate, [ids], params, asked.n, [asked.seed])
+                (samples,) = await asyncio.to_thread(sampler.generate, [ids], params, asked.n, [seed])
         except ValueError as error:  # pydantic's are too
             text = str(error.errors(include_url=False)) if isinstance(error, ValidationError) else str(error)
             return web.json_response({"error": {"message": text, "type": "invalid_request_error"}}, status=400)

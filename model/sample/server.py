@@ -136,7 +136,9 @@ class ServerSampler:
         async def work() -> list[list[Completion]]:
             gate = asyncio.Semaphore(self._concurrency)
             timeout = aiohttp.ClientTimeout(total=self._timeout)
-            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            # aiohttp's own pool has 100 connections: more requests would wait in it, and their time would run.
+            pool = aiohttp.TCPConnector(limit=self._concurrency)
+            async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=pool) as session:
 
                 async def one(index: int, item: Json) -> list[Completion]:
                     async with gate:

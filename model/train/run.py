@@ -82,17 +82,24 @@ def export(folder: Folder, job: Job) -> None:
     _export(folder, job, model)
 
 
-def pass_on_warnings(events: Events, logger: str = "model") -> None:
-    """Say as events what the rest of `model` (or another package) warns of, such as a damaged checkpoint."""
-    logging.getLogger(logger).addHandler(_Warnings(events))
+def pass_on_warnings(path: Path, logger: str = "model") -> None:
+    """Say as events what the rest of `model` (or another package) warns of, such as a damaged checkpoint.
+
+    On every rank: who warns (the first of the world, or the one that has met a bad problem) need not be the one that
+    writes the metrics.
+    """
+    logging.getLogger(logger).addHandler(_Warnings(path))
 
 
 class _Warnings(logging.Handler):
-    def __init__(self, events: Events) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(logging.WARNING)
-        self.events = events
+        self.path = path
+        self.events: Events | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self.events is None:
+            self.events = Events(self.path)
         self.events.warn(record.getMessage())
 
 
@@ -108,7 +115,7 @@ def make_trainer(folder: Folder, job: Job, layout: Parallel, stop_asked: Callabl
     meet()
     parallel.start(layout, config.seed)
     events = Events(folder.events if writes_events() else None)
-    pass_on_warnings(events)
+    pass_on_warnings(folder.events)
     model = _build(config, layout)
     found = checkpoint.latest(folder.checkpoints)
     if config.init_from is not None and found is None:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -164,7 +164,8 @@ def _shared_out(
                 index, found, cpu_seconds = _heard(line)
                 busy -= 1
                 if waiting:
-                    line.send(waiting.pop())
+                    with suppress(BrokenPipeError):  # it died just now, which the next look hears
+                        line.send(waiting.pop())
                     busy += 1
                 report.cpu_seconds(cpu_seconds)
                 yield index, found
@@ -181,7 +182,7 @@ def _shared_out(
 def _heard(line: Connection[Any, Any]) -> tuple[int, Samples, float]:
     try:
         said: tuple[int, Samples, float] | str = line.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         raise SamplingError("a sampling process died (killed, or out of memory)") from None
     if isinstance(said, str):
         raise SamplingError(said)

@@ -33,8 +33,8 @@ def work(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
     meet()
     parallel.start(seed=job.config.seed)
     events = Events(folder.events if parallel.rank() == 0 else None)
-    pass_on_warnings(events)
-    pass_on_warnings(events, "tasks")
+    pass_on_warnings(folder.events)
+    pass_on_warnings(folder.events, "tasks")
     trainer = make_trainer(job, folder, events, stop_asked)
     events.say("started", process=lifeline.identity(os.getpid()), step=trainer.step, world=parallel.world(),
                peak=trainer.meter.peak.name)  # fmt: skip

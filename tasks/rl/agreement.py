@@ -42,32 +42,41 @@ ROUTED_SAMPLES = 4
 
 
 def agreement(
-    model: RigorModel, reference: RigorModel, network: Network, samples: Sequence[Sample], temperature: float
-) -> Metrics:
+    model: RigorModel, reference: RigorModel, network: Network, samples: Sequence[Sample], temperature: float,
+    micro_batch_rows: int,
+) -> Metrics:  # fmt: skip
     """How far the policy is from its sampler and from its reference, over the tokens of some samples.
 
     `sampler_gap`, `sampler_gap_max`: |log π_trainer - log π_sampler|, nats; `kl`: k3 against the reference;
-    `router_mismatch`: see there.
+    `router_mismatch`: see there. No pass has more than `micro_batch_rows` rows.
     """
     if not samples:
         return {}
-    packed = pack(samples, len(samples))
+    packed = pack(samples, micro_batch_rows)
     ours, theirs = (np.concatenate(packed.values_of(log_probs(m, packed, temperature))) for m in (model, reference))
     gap = np.abs(ours - np.concatenate([np.array(sample.completion.log_probs, np.float32) for sample in samples]))
     kl = kl_estimate(torch.from_numpy(ours), torch.from_numpy(theirs), "k3").mean()
     found = {"sampler_gap": float(gap.mean()), "sampler_gap_max": float(gap.max()), "kl": float(kl)}
-    mismatch = router_mismatch(model, network, samples[:ROUTED_SAMPLES])
+    mismatch = router_mismatch(model, network, samples[:ROUTED_SAMPLES], micro_batch_rows)
     return found if mismatch is None else {**found, "router_mismatch": mismatch}
 
 
 @torch.no_grad()
-def router_mismatch(model: RigorModel, network: Network, samples: Sequence[Sample]) -> float | None:
+def router_mismatch(
+    model: RigorModel, network: Network, samples: Sequence[Sample], micro_batch_rows: int
+) -> float | None:
     """Share of (token, layer) pairs whose experts differ between trainer and sampler; None without experts or samples.
 
-    Both run the responses from their beginnings, the sampler as it runs prompts.
+    Both run the responses from their beginnings, the sampler as it runs prompts, `micro_batch_rows` at a time.
     """
     if model.rigor.moe is None or not samples:
         return None
+    parts = [samples[start : start + micro_batch_rows] for start in range(0, len(samples), micro_batch_rows)]
+    return float(torch.cat([_differing(model, network, part) for part in parts]).float().mean())
+
+
+def _differing(model: RigorModel, network: Network, samples: Sequence[Sample]) -> Tensor:
+    """bool, of every layer's tokens: whether the experts differ."""
     rows = [[*sample.prompt, *sample.completion.tokens] for sample in samples]
     tokens_BT = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64, device=network.device)
     document_BT = torch.full_like(tokens_BT, -1)
@@ -77,8 +86,7 @@ def router_mismatch(model: RigorModel, network: Network, samples: Sequence[Sampl
     theirs = _sampled(network, tokens_BT)
     ours = _trained(model, tokens_BT, document_BT)
     live_M = (document_BT >= 0).flatten()
-    differing = [(mine != other).any(1)[live_M] for mine, other in zip(ours, theirs, strict=True)]
-    return float(torch.cat(differing).float().mean())
+    return torch.cat([(mine != other).any(1)[live_M] for mine, other in zip(ours, theirs, strict=True)])
 
 
 def _sampled(network: Network, tokens_BT: Tensor) -> list[Tensor]:

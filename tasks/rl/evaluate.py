@@ -22,7 +22,7 @@ from tasks.rl.measures import Metrics, pass_rates
 
 FACTS = ("right", "tokens", "refuses", "score", "preferred")
 """Of an answer; `score`: mean of the reward models that judge such prompts, NaN for none; `preferred`: they rate it
-above the problem's rejected answer."""
+above the problem's rejected answer, NaN for a problem that has none."""
 
 
 class Examiner:
@@ -72,10 +72,12 @@ class Examiner:
         score = self._score(rows, texts) if scored else np.full(len(rows), np.nan)
         if scored and self._worse is None:
             self._worse = self._score(rows, [respond(row.get("rejected") or "") for row in rows])
+            self._worse[[not row.get("rejected") for row in rows]] = np.nan
         worse = score if self._worse is None else self._worse
         for place, (index, (answer,)) in enumerate(zip(mine, answers, strict=True)):
             refuses = is_refusal(answer_part(answer.text))
-            better = float("nan") if np.isnan(score[place]) else float(score[place] > worse[place])
+            both = score[place], worse[place]
+            better = float("nan") if np.isnan(both).any() else float(both[0] > both[1])
             table[index] = torch.tensor([right[place], len(answer.tokens), refuses, score[place], better])
         table = table.to(self.sampler.network.device)
         dist.all_reduce(table, group=parallel.data_group())
@@ -99,5 +101,7 @@ class Examiner:
         judged = ~np.isnan(facts["score"])
         if judged.any():
             found["held_out_preference"] = float(facts["score"][judged].mean())
-            found["held_out_preferred"] = float(facts["preferred"][judged].mean())
+        compared = ~np.isnan(facts["preferred"])
+        if compared.any():
+            found["held_out_preferred"] = float(facts["preferred"][compared].mean())
         return found

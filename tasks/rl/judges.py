@@ -49,7 +49,9 @@ def lay_out_judged(kind: Kind, prompt: str, response: str) -> Parts:
 
 
 class RewardModel:
-    """A reward model from its folder. A score depends on prompt and response alone, not on what stands beside them."""
+    """A reward model from its folder. A score depends on prompt and response alone, and beyond rounding not on what
+    stands beside them; what it sees alike (one answer after other thoughts) has the very same score.
+    """
 
     def __init__(self, folder: Path, device: torch.device | None = None) -> None:
         """Load it.
@@ -79,21 +81,24 @@ class RewardModel:
         """Raw scores [N]. What is longer than the model's positions is judged by its beginning."""
         pairs = list(zip(prompts, responses, strict=True))
         asked = list(dict.fromkeys(pairs))  # a policy says the same thing again and again
-        rows = [self._cut(ids) for ids in
+        seen = [tuple(self._cut(ids)) for ids in
                 self.tokenizer.encode_parts([lay_out_judged(self.kind, *pair) for pair in asked])]  # fmt: skip
+        # Each once: rounded by its place in a pass, an answer would differ from itself, and its group seem to teach.
+        rows = list(dict.fromkeys(seen))
         order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
         found = np.zeros(len(rows))
         while order:
             count = max(1, PASS_TOKENS // len(rows[order[0]]))
             taken, order = order[:count], order[count:]
             found[taken] = self._pass([rows[index] for index in taken])
-        by_pair = dict(zip(asked, found, strict=True))
+        by_row = dict(zip(rows, found, strict=True))
+        by_pair = {pair: by_row[row] for pair, row in zip(asked, seen, strict=True)}
         return np.array([by_pair[pair] for pair in pairs], np.float64)
 
     def _cut(self, ids: list[int]) -> list[int]:
         return ids if len(ids) <= self.longest else [*ids[: self.longest - 1], ids[-1]]
 
-    def _pass(self, rows: Sequence[list[int]]) -> Values:
+    def _pass(self, rows: Sequence[tuple[int, ...]]) -> Values:
         """Scores of rows, the longest first."""
         device = self._network.device
         tokens_BT = torch.zeros(len(rows), len(rows[0]), dtype=torch.int64)

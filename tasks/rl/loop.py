@@ -127,7 +127,10 @@ class Reinforcer:
             self._add_log_probs([sample for sample in asked.mine if self._enters(sample, asked)])
             # On a few; what the loss measures on all tokens that are trained on comes in their place.
             few = asked.mine[:COMPARED_SAMPLES]
-            values |= agreement(self.model, self.reference.model, self.sampler.network, few, config.temperature)
+            values |= agreement(
+                self.model, self.reference.model, self.sampler.network, few, config.temperature,
+                self.job.micro_batch_rows,
+            )  # fmt: skip
         rate = config.optimizer.learning_rate * learning_rate_share(config.schedule, self.step, config.steps)
         with _timed(seconds, "backward"):
             values |= self._learn(asked, rate)

@@ -87,7 +87,9 @@ def draw(
     if config.questions.order == "curriculum":
         # A short one is asked more slowly towards its end: the last steps must not begin again with the easiest.
         start = min(step * count // config.steps, max(0, count - asked))
-        return [(start + place) % count for place in places]
+        # Dynamic sampling goes beyond the end: then back from where the step begins, to what is nearly as hard.
+        return [start + place if start + place < count else (count - 1 - place) % count if start else place % count
+                for place in places]  # fmt: skip
     if members:
         return _mixed(config, step, places, members)
     order, extra = (BatchPlan(count, asked, request_seed(seed, stream)) for stream in (ORDER, EXTRA))

@@ -37,8 +37,8 @@ def work(folder: Folder, _: str, stop_asked: Callable[[], bool]) -> bool:
     meet()
     parallel.start(seed=job.config.seed)
     events = Events(folder.events if parallel.rank() == 0 else None)
-    pass_on_warnings(events)
-    pass_on_warnings(events, "tasks")
+    pass_on_warnings(folder.events)
+    pass_on_warnings(folder.events, "tasks")
     model = build(job.model, dtype=DTYPES[job.dtype])
     if torch.cuda.is_available():
         model = model.cuda()

@@ -67,22 +67,45 @@ class Recipe(StageConfig):
 
 
 def ranks(layout: Mapping[str, int], batch_rows: int) -> int:
-    """Processes to train with: as the layout says, else one a GPU, or one a core as far as the batch divides."""
+    """Processes to train with: as the layout says, else one a GPU, or one a core as far as the batch and what the model
+    is cut over divide.
+
+    Raises:
+        ValueError: there are fewer cores than the model is cut over.
+    """
     if layout.get("ranks"):
         return layout["ranks"]
     if torch.cuda.is_available():
         return torch.cuda.device_count()
-    cores = layout["cores"]
-    return next(count for count in range(min(cores, batch_rows), 0, -1) if batch_rows % count == 0)
+    cores, share = layout["cores"], _share(layout)
+    experts = layout.get("expert", 1) * layout.get("pipeline", 1)
+    for count in range(cores, 0, -1):
+        if count % share == 0 and count % experts == 0 and batch_rows % (count // share) == 0:
+            return count
+    raise ValueError(f"no number of processes up to {cores} cores fits the layout {dict(layout)} and {batch_rows} rows")
+
+
+def _share(layout: Mapping[str, int]) -> int:
+    """Processes over which one model is cut."""
+    return math.prod(layout.get(name, 1) for name in ("tensor", "pipeline", "context"))
 
 
 def train_config(
     recipe: Recipe, shape: ModelConfig, objective: AnyObjective, row_tokens: int, layout: Mapping[str, int], **more: Any
 ) -> TrainConfig:
-    """The child's config: the recipe's, laid over this machine."""
+    """The child's config: the recipe's, laid over this machine.
+
+    Raises:
+        ValueError: an update's rows do not divide over the machine's processes.
+    """
     parallel = Parallel(**{k: layout[k] for k in ("tensor", "pipeline", "expert", "context") if k in layout})
-    share = parallel.tensor * parallel.pipeline * parallel.context
-    own_rows = recipe.batch_rows * share // ranks(layout, recipe.batch_rows)
+    world = ranks(layout, recipe.batch_rows)
+    own_rows, rest = divmod(recipe.batch_rows * _share(layout), world)
+    if rest or not own_rows:
+        raise ValueError(
+            f"batch_rows: {recipe.batch_rows} rows do not divide over the {world} processes of the layout"
+            f" {dict(layout)}: ask for more rows, or for fewer `ranks` in RIGOR_LAYOUT"
+        )
     micro = layout.get("micro_batch_rows") or next(n for n in range(min(own_rows, 16), 0, -1) if own_rows % n == 0)
     steps = recipe.steps(row_tokens)
     every = max(1, -(-steps // recipe.looks))

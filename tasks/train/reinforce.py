@@ -69,7 +69,8 @@ def reinforce(writes: str, config: ReinforceConfig, inputs: Inputs, report: Repo
     train.write_parquet(files["problems"])
     held_out.write_parquet(files["held_out"])
     report.metric("problems", train.height)
-    processes = ranks(inputs.layout, config.questions_per_step)
+    whole = {name: inputs.layout[name] for name in ("ranks", "cores") if name in inputs.layout}  # a policy is never cut
+    processes = ranks(whole, config.questions_per_step)
     job = RlJob(
         config=config,
         name=writes,

@@ -218,7 +218,7 @@ def reward_model_stage(kind: Kind) -> Stage[RewardModelConfig]:
     writes = f"rigor-reward-{kind}"
     return Stage(
         name=f"train_reward_{kind}",
-        version="1",
+        version="2",
         reads=("preferences", "policy"),
         writes=writes,
         config=RewardModelConfig,

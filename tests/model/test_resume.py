@@ -96,6 +96,18 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert contents(root) == contents(uninterrupted[1].root)
 
 
+def test_a_damaged_checkpoint_is_told_of_where_another_rank_writes_the_metrics(rows: Path, tmp_path: Path) -> None:
+    """With two stages rank 0 passes it over and the last stage, rank 1, speaks."""
+    config = tiny_config(**LONG | {"steps": 9, "save_every_steps": 4}, parallel={"pipeline": 2})
+    root = set_up(tmp_path / "run", rows, config)
+    done = stop(forge().start(root, 2), 5)
+    path = root / "checkpoints" / f"step-{done:08d}" / "rank-00000.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    world = forge().run(root, 2)
+    assert world.events("started")[-1]["step"] == 4
+    assert sum(f"step-{done:08d} is damaged" in event["text"] for event in world.events("warning")) == 1
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"optimizer": {"learning_rate": 0.02}}])
 def test_checkpoints_of_another_training_are_refused(change: dict[str, Any], rows: Path, tmp_path: Path) -> None:
     root = set_up(tmp_path / "run", rows, tiny_config(steps=1, schedule={}))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -89,6 +90,26 @@ def test_texts_and_chats(local: LocalSampler, url: str, tokenizer: Tokenizer) ->
     assert client.chat([turns], params, 2, seeds=[4]) == local.generate(ids, params, 2, seeds=[4])
 
 
+def test_what_the_protocol_means_by_no_seed_and_by_its_newer_name_for_the_length(url: str) -> None:
+    async def posted(**more: Any) -> list[int]:
+        asked = {"messages": [{"role": "user", "content": "one"}], **more}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/chat/completions", json=asked) as response,
+        ):
+            assert response.status == 200, await response.text()
+            tokens: list[int] = (await response.json())["choices"][0]["token_ids"]
+            return tokens
+
+    def ask(**more: Any) -> tuple[int, ...]:
+        return tuple(asyncio.run(posted(**more)))
+
+    assert len({ask(max_tokens=12) for _ in range(4)}) > 1, "asked again, it answers again"
+    assert len({ask(max_tokens=12, seed=None) for _ in range(4)}) > 1
+    assert len({ask(max_tokens=12, seed=0) for _ in range(4)}) == 1
+    assert ask(max_completion_tokens=3, seed=4) == ask(max_tokens=12, seed=4)[:3]
+
+
 def test_a_call_from_inside_an_event_loop_works(local: LocalSampler, url: str) -> None:
     async def inside() -> Any:
         return ServerSampler(url, "tiny").generate(PROMPTS, SamplingParams(max_tokens=3))
@@ -155,6 +176,25 @@ async def hangs(_: web.Request) -> web.StreamResponse:
 
 
 Scripted = tuple[str, list[Handler], list[tuple[str | None, dict[str, Any]]]]
+
+
+def test_so_many_requests_are_in_flight_as_was_said_and_none_waits_on_its_own_time(scripted: Scripted) -> None:
+    url, handlers, _ = scripted
+    now = most = 0
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        await asyncio.sleep(1)
+        now -= 1
+        return web.json_response(answer([4, 5]))
+
+    handlers.append(slow)
+    for concurrency in (5, 120):
+        now = most = 0
+        client = ServerSampler(url, "m", concurrency=concurrency)
+        assert len(client.generate([[1]] * (concurrency + 2), SamplingParams(max_tokens=2))) == concurrency + 2
+        assert most == concurrency
 
 
 def test_a_busy_server_is_asked_again(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

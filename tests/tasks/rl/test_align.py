@@ -218,6 +218,25 @@ def test_refusals_and_preference_are_measured_as_by_hand(bench: Bench, tmp_path:
     assert {"held_out_greedy.math", "held_out_pass_rate.general"} <= found.keys()
 
 
+def test_a_problem_without_a_rejected_answer_is_no_comparison(bench: Bench, tmp_path: Path) -> None:
+    """Against an empty answer nearly everything is preferred."""
+    rows = read_questions(bench.held_out)
+    config = config_of(rewards={"accuracy": 0, "format": 0, "judges": {"test": 1.0}})
+
+    def length(_: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([len(answer_part(text)) + 1 for text in responses], np.float64)
+
+    for none in ("", None):
+        made = bench.reinforcer(tmp_path, config, length)
+        made.examiner.problems = [row | {"rejected": "3" * 100 if i < 2 else none} for i, row in enumerate(rows)]
+        found = made.examiner.examine()
+        assert found["held_out_preferred"] == 0, "both answers that there are to compare with are liked better"
+        assert found["held_out_preference"] > 0
+        made = bench.reinforcer(tmp_path, config, length)
+        made.examiner.problems = [row | {"rejected": none} for row in rows]
+        assert "held_out_preferred" not in made.examiner.examine()
+
+
 def test_a_preference_that_rises_while_the_pass_rate_falls_is_told() -> None:
     def said(rates: list[float], liked: list[float], rewarded: int = 1) -> list[str]:
         watch, found = Watch(WatchOptions(window_steps=1), 2.0), []

@@ -92,6 +92,16 @@ def test_every_question_is_asked_once_an_epoch() -> None:
     assert draw(config, 12, 5, [2]) == [draw(config, 12, 5, range(4))[2]]
 
 
+@pytest.mark.parametrize("count", [12, 30, 100])
+def test_dynamic_sampling_at_the_end_of_a_curriculum_asks_what_is_nearly_as_hard(count: int) -> None:
+    config = config_of(steps=10, questions_per_step=4, waves=3, questions={"order": "curriculum"})
+    for step in range(10):
+        asked = draw(config, count, step, range(12))
+        assert asked[:4] == draw(config.model_copy(update={"waves": 1}), count, step, range(4))
+        assert len(set(asked)) == 12
+        assert max(asked) - min(asked) == 11, "neighbours, none from the other end"
+
+
 @pytest.mark.parametrize(("count", "last"), [(7, 3), (30, 26), (100, 90)])
 def test_a_curriculum_is_followed_from_its_first_row_to_its_last_and_not_begun_again(count: int, last: int) -> None:
     config = config_of(steps=10, questions_per_step=4, questions={"order": "curriculum"})

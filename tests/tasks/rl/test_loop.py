@@ -16,6 +16,7 @@ from torch import Tensor
 from model.build import RigorModel
 from model.losses import ALGORITHMS
 from tasks.rl import rollouts
+from tasks.rl.agreement import agreement
 from tasks.rl.loop import Reinforcer
 from tests.tasks.rl.kit import Bench, config_of, curve, events_of, weights_of
 
@@ -90,6 +91,37 @@ def test_sampler_and_trainer_agree(bench: Bench, tmp_path: Path) -> None:
     assert max(curve(tmp_path, "sampler_gap_max")) < 1e-4
     assert max(curve(tmp_path, "router_mismatch")) == 0
     assert max(curve(tmp_path, "ratio_max")) > 1  # the second inner epoch is off-policy
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_no_pass_has_more_rows_than_the_machine_is_said_to_hold(
+    bench: Bench, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.rl.batches.ROW_TOKENS", 16)  # one response a row
+    passes: list[int] = []
+    forward = RigorModel.forward
+
+    def counted(model: RigorModel, tokens_BT: Tensor, document_BT: Tensor) -> Any:
+        passes.append(len(tokens_BT))
+        return forward(model, tokens_BT, document_BT)
+
+    made = bench.reinforcer(tmp_path, config_of(algorithm=KL), by_letters, micro_batch_rows=rows)
+    monkeypatch.setattr(RigorModel, "forward", counted)
+    made._step()
+    assert max(passes) == rows
+
+
+def test_what_is_compared_does_not_depend_on_the_rows_of_a_pass(bench: Bench, tmp_path: Path) -> None:
+    made = bench.reinforcer(tmp_path, config_of(), by_letters)
+    mine = made.asker.ask(0, {}).mine
+    with torch.no_grad():  # a sampler that is out of date: something differs
+        for index, parameter in enumerate(made.model.parameters()):
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(index)))
+    whole, parted = (
+        agreement(made.model, made.reference.model, made.sampler.network, mine, 1.0, rows) for rows in (16, 3)
+    )
+    assert whole["router_mismatch"] > 0
+    assert parted == pytest.approx(whole, abs=1e-5)
 
 
 def test_groups_of_equal_rewards_change_nothing(bench: Bench, tmp_path: Path) -> None:

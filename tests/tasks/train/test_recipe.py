@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
+
+from model.config import preset
+from model.losses import NextToken
 from model.train.events import Events
-from tasks.train.recipe import Curves, pass_on, report_drop
+from tasks.train.recipe import Curves, Recipe, pass_on, ranks, report_drop, train_config
 from tests.tasks.rl.kit import Listener
 
 
@@ -51,6 +55,28 @@ def test_a_training_that_begins_again_has_no_curves_before(tmp_path: Path) -> No
     events.say("started", step=0)
     report, curves = listen(tmp_path, 0)
     assert curves == report.curves == {}
+
+
+@pytest.mark.parametrize(
+    ("layout", "rows", "expected"),
+    [({}, 32, 4), ({}, 6, 3), ({}, 1, 1), ({"tensor": 2}, 3, 2), ({"tensor": 4}, 1, 4), ({"pipeline": 2}, 6, 4),
+     ({"expert": 2}, 6, 2), ({"expert": 4}, 8, 4), ({"expert": 2, "pipeline": 2}, 2, 4), ({"ranks": 1}, 6, 1)],
+)  # fmt: skip
+def test_four_cores_are_used_as_far_as_batch_and_layout_divide(
+    layout: dict[str, int], rows: int, expected: int
+) -> None:
+    layout = {"cores": 4, **layout}
+    assert ranks(layout, rows) == expected
+    plan = train_config(Recipe(batch_rows=rows), preset("laptop"), NextToken(), 64, layout)
+    share = plan.parallel.tensor * plan.parallel.pipeline
+    assert expected % share == expected % (plan.parallel.expert * plan.parallel.pipeline) == 0, "else no world stands"
+    assert rows % (plan.micro_batch_rows * (expected // share)) == 0, "else `Trainer` refuses"
+
+
+@pytest.mark.parametrize("layout", [{"ranks": 4}, {"ranks": 4, "tensor": 2}, {"tensor": 8}])
+def test_a_batch_that_does_not_divide_over_the_machine_is_told(layout: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"1 rows"):
+        train_config(Recipe(batch_rows=1), preset("laptop"), NextToken(), 64, {"cores": 4, **layout})
 
 
 def test_only_next_tokens_have_a_perplexity() -> None:

@@ -17,6 +17,7 @@ from model.build import build
 from model.convert import from_hf, load_folder, save_folder, scorer_shape, scorer_state
 from model.convert.names import SCORE
 from model.data import Rows
+from model.losses import informative
 from model.tokenizer import Tokenizer
 from model.train.config import AdamWOptions, ScheduleOptions
 from tasks.rl.judges import RewardModel, describe, lay_out_judged
@@ -94,6 +95,18 @@ def test_scores_are_the_trainers_whatever_stands_beside_them(start: Path, tmp_pa
     rewards = judge(prompts, responses)
     assert rewards.tolist() == pytest.approx(torch.sigmoid(torch.from_numpy(together) - 0.25).tolist())
     assert np.isfinite(judge.scores(["good " * 300], [RESPONSE])).all(), "longer than its positions"
+
+
+def test_what_a_judge_sees_alike_has_the_very_same_reward(start: Path, tmp_path: Path) -> None:
+    """One answer after other thoughts: apart by rounding, its group would seem to teach something."""
+    judge = untrained(start, tmp_path / "judge", "helpful")
+    thoughts = [f"<think>\n{'one ' * i}\n</think>\n<answer>a good answer</answer>" for i in range(9)]
+    others = [f"<answer>{'good or bad ' * (i % 5)}{i}</answer>" for i in range(40)]
+    for count in range(40):
+        rewards = judge(["what?"] * (count + 9), others[:count] + thoughts)
+        groups = torch.tensor([0] * count + [1] * 9)
+        assert len(set(rewards[count:])) == 1, count
+        assert not informative(torch.from_numpy(rewards), groups)[count:].any()
 
 
 def test_a_policy_is_no_reward_model(start: Path) -> None:
